@@ -1,0 +1,77 @@
+"""The command line: parse, call one public function, print, exit.
+
+Each command is one small file; what it does, `import tracemill` can do in the same words.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+
+from tracemill.errors import Interrupted, TracemillError
+
+
+def main() -> None:
+    """The `tracemill` command."""
+    from tracemill.cli.app import app
+
+    try:
+        app(standalone_mode=False)
+    except TracemillError as exc:
+        sys.stderr.write(f"{exc}\n")
+        if isinstance(exc, Interrupted):
+            sys.stderr.write(f"go on with: {' '.join(_quoted(a) for a in ['tracemill', *sys.argv[1:]])}\n")
+        code = exc.exit_code
+        if code == 70:
+            sys.stderr.write(f"this is a defect of ours; please report it with {_keep_trace()}\n")
+        _leave(code)
+    except SystemExit:
+        raise
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave(141)
+    except KeyboardInterrupt:
+        _leave(130)
+    except BaseException as exc:
+        usage = _usage_error(exc)
+        if usage is not None:
+            _leave(usage)
+        sys.stderr.write(
+            f"{type(exc).__name__}: {exc}\nthis is a defect of ours; please report it with {_keep_trace()}\n"
+        )
+        _leave(70)
+
+
+def _usage_error(exc: BaseException) -> int | None:
+    """Click's own errors print themselves; anything else is None."""
+    from click.exceptions import Abort, ClickException, Exit
+
+    if isinstance(exc, Exit):
+        return exc.exit_code
+    if isinstance(exc, Abort):
+        return 130
+    if isinstance(exc, ClickException):
+        exc.show()
+        return 2
+    return None
+
+
+def _keep_trace() -> str:
+    """Write the traceback to a file of its own and name it."""
+    handle, name = tempfile.mkstemp(prefix="tracemill-", suffix=".traceback.txt")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        traceback.print_exc(file=file)
+    return name
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
+
+
+def _leave(code: int) -> None:
+    sys.stderr.flush()
+    raise SystemExit(code)

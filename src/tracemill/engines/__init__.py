@@ -1,0 +1,1 @@
+"""How units are scheduled, and nothing else."""

@@ -1,0 +1,246 @@
+"""The local engine: worker processes on this machine, each with an event loop, fed unit by unit.
+
+The parent does no work of its own: it hands out units, watches the disk, shows progress, and turns signals into an
+orderly end. What a worker was doing when it died is given to another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pickle
+import signal
+import sys
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+from tracemill.engines.messages import Order, Progress
+from tracemill.errors import DiskError, Interrupted, TracemillError
+from tracemill.gather.spool import Unit
+from tracemill.plan import Plan
+from tracemill.storage.fs import REAL, Fs
+from tracemill.storage.layout import RunPaths
+
+GRACE = 30.0
+"""Seconds that requests in flight get to end after a signal."""
+MOST_DEATHS = 3
+"""Worker deaths in a row, without a unit done between them, after which the run gives up."""
+RESERVE_BYTES = 64 * 1024 * 1024
+RESERVE_SHARE = 0.05
+"""A run stops while this much of the disk, whichever is less, is still free: enough to store what is in flight."""
+TICK = 0.25
+
+SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+
+class _Child:
+    def __init__(self, number: int, process: asyncio.subprocess.Process) -> None:
+        self.number, self.process = number, process
+        self.units: dict[str, Unit] = {}
+        self.stats: dict[str, float] = {}
+        self.fates: dict[str, int] = {}
+        self.told_last = False
+
+    def tell(self, **message: Any) -> None:
+        stdin = self.process.stdin
+        if stdin is not None and not stdin.is_closing():
+            stdin.write(json.dumps(message).encode() + b"\n")
+
+
+class LocalEngine:
+    """Runs units in worker processes.
+
+    Args:
+        workers: Processes at most; never more than there are units.
+        lock_fd: Descriptor of the run's lock, inherited so that the lock lives as long as any worker.
+        watch: Called about four times a second.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        lock_fd: int | None = None,
+        watch: Callable[[Progress], None] = lambda progress: None,
+        fs: Fs = REAL,
+    ) -> None:
+        self.workers, self.lock_fd, self.watch, self.fs = workers, lock_fd, watch, fs
+
+    def run(self, plan: Plan, paths: RunPaths, units: list[Unit]) -> Progress:
+        """Work `units` to their end.
+
+        Raises:
+            Interrupted: a signal came; replies are stored, units that were not finished are not committed.
+            EndpointError, DiskError, TracemillError: as the workers met them.
+        """
+        return asyncio.run(_Run(self, plan, paths, units).run())
+
+
+class _Run:
+    def __init__(self, engine: LocalEngine, plan: Plan, paths: RunPaths, units: list[Unit]) -> None:
+        self.engine, self.plan, self.paths = engine, plan, paths
+        self.pending = deque(units)
+        self.total = len(units)
+        self.done = 0
+        self.children: list[_Child] = []
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.past_stats: Counter[str] = Counter()
+        self.past_fates: Counter[str] = Counter()
+        self.deaths = 0
+        self.error: TracemillError | None = None
+        self.signals = 0
+        self.draining = False
+        self.drain_since = 0.0
+
+    async def run(self) -> Progress:
+        loop = asyncio.get_running_loop()
+        for signalled in SIGNALS:
+            loop.add_signal_handler(signalled, self._on_signal, signalled)
+        try:
+            for number in range(min(self.engine.workers, self.total)):
+                await self._start(number)
+            while self.tasks:
+                await asyncio.wait(self.tasks, timeout=TICK)
+                self._tick()
+        finally:
+            for signalled in SIGNALS:
+                loop.remove_signal_handler(signalled)
+            for child in self.children:
+                if child.process.returncode is None:
+                    child.process.kill()
+                    await child.process.wait()
+        self.engine.watch(self._progress())
+        if self.error is not None:
+            raise self.error
+        return self._progress()
+
+    async def _start(self, number: int) -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tracemill.engines.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            pass_fds=() if self.engine.lock_fd is None else (self.engine.lock_fd,),
+            limit=64 * 1024 * 1024,
+        )
+        child = _Child(number, process)
+        self.children.append(child)
+        order = Order(
+            root=str(self.paths.root),
+            spool=self.plan.spool.directory.name,
+            recipe=self.plan.recipe.model_dump(mode="json"),
+            limit=self.plan.limit,
+            worker=number,
+            workers=min(self.engine.workers, self.total),
+        )
+        if process.stdin is not None:
+            process.stdin.write(order.line())
+        task = asyncio.create_task(self._listen(child))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _listen(self, child: _Child) -> None:
+        """Everything that one worker says, until it ends."""
+        stdout = child.process.stdout
+        while stdout is not None and (line := await stdout.readline()):
+            try:
+                message = json.loads(line)
+            except ValueError:
+                break  # torn by its death
+            if message.get("want"):
+                self._feed(child)
+            elif "done" in message:
+                child.units.pop(message["done"], None)
+                self.done += 1
+                self.deaths = 0
+            elif "stats" in message:
+                child.stats, child.fates = message["stats"], message["fates"]
+            elif "error" in message:
+                self._stop(pickle.loads(bytes.fromhex(message["error"])))  # noqa: S301  our own worker's, over our pipe
+            elif "crash" in message:
+                self._stop(TracemillError(f"a worker met a defect of ours:\n{message['crash']}"))
+        code = await child.process.wait()
+        self.past_stats.update(
+            {k: v for k, v in child.stats.items() if k not in ("in_flight", "limit", "open", "p50", "p95")}
+        )
+        self.past_fates.update(child.fates)
+        self.children.remove(child)
+        self.pending.extendleft(child.units.values())
+        if self.error is None and not self.draining and (child.units or code != 0):
+            await self._replace(child, code)
+
+    def _feed(self, child: _Child) -> None:
+        if self.draining or self.error is not None:
+            return
+        if self.pending:
+            unit = self.pending.popleft()
+            child.units[unit.name] = unit
+            child.tell(unit={"name": unit.name, "partitions": unit.partitions, "prompts": unit.prompts})
+        elif not child.told_last:
+            child.told_last = True
+            child.tell(last=True)
+
+    async def _replace(self, child: _Child, code: int) -> None:
+        self.deaths += 1
+        if self.deaths > MOST_DEATHS:
+            died = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+            names = ", ".join(sorted(child.units)) or "none"
+            self._stop(
+                TracemillError(
+                    f"worker processes died {self.deaths} times in a row, lately {died}; open units: {names}"
+                )
+            )
+            return
+        await self._start(child.number)
+
+    def _stop(self, error: TracemillError) -> None:
+        """Keep the first error, and let every worker end."""
+        if self.error is None:
+            self.error = error
+        self._drain()
+
+    def _drain(self) -> None:
+        if not self.draining:
+            self.draining = True
+            self.drain_since = asyncio.get_running_loop().time()
+            for child in self.children:
+                child.tell(drain=True)
+
+    def _on_signal(self, number: int) -> None:
+        self.signals += 1
+        name = signal.Signals(number).name
+        if self.signals == 1:
+            self._stop(Interrupted(f"stopped by {name}", SIGNALS[signal.Signals(number)]))
+        elif self.signals == 2:
+            for child in self.children:
+                child.tell(cancel=True)
+        else:
+            for child in self.children:
+                child.process.kill()
+            os._exit(SIGNALS[signal.Signals(number)])
+
+    def _tick(self) -> None:
+        self.engine.watch(self._progress())
+        free, size = self.engine.fs.free_bytes(self.paths.root)
+        if free < min(RESERVE_BYTES, size * RESERVE_SHARE) and not self.draining:
+            self._stop(
+                DiskError(
+                    f"the disk is nearly full at {self.paths.root}: {free:,} bytes are left, and the last "
+                    f"{int(min(RESERVE_BYTES, size * RESERVE_SHARE)):,} are kept for what is in flight. "
+                    "Every reply is stored: free some space and run the same command again"
+                )
+            )
+        if self.draining and asyncio.get_running_loop().time() - self.drain_since > GRACE:
+            for child in self.children:
+                child.tell(cancel=True)
+
+    def _progress(self) -> Progress:
+        stats, fates = Counter(self.past_stats), Counter(self.past_fates)
+        longest = {"p50": 0.0, "p95": 0.0}
+        for child in self.children:
+            stats.update({k: v for k, v in child.stats.items() if k not in longest})
+            longest = {k: max(v, child.stats.get(k, 0.0)) for k, v in longest.items()}
+            fates.update(child.fates)
+        return Progress(self.total, self.done, {**stats, **longest}, dict(fates), self.draining)

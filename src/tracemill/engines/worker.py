@@ -1,0 +1,214 @@
+"""One worker process of the local engine: works the units it is given, in one event loop.
+
+    python -m tracemill.engines.worker
+
+It speaks JSON lines: on stdin its order and then units, on stdout what it wants and what it has done. It dies with its
+parent, and leaves Ctrl-C to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import json
+import os
+import pickle
+import signal
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Coroutine, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tracemill.engines.messages import Order, percentiles
+from tracemill.errors import TracemillError
+from tracemill.gather.spool import Unit, load_spool
+from tracemill.models.door import Door
+from tracemill.models.gate import GateClosed
+from tracemill.models.teachers import open_gates, open_senders
+from tracemill.plan import Failed, Fate, Pipeline, Plan, Rejected
+from tracemill.recipe import Recipe
+from tracemill.respond.answer import samples_per_prompt
+from tracemill.storage.flight import FlightRecorder
+from tracemill.storage.journal import Journal
+from tracemill.storage.layout import RunPaths
+from tracemill.storage.units import UnitStore
+from tracemill.verify.math_checker import MathChecker
+
+OPEN_UNITS = 16
+"""Units that may be open at once: a few slow answers must not leave the window empty, nor fill the memory."""
+TELL_EVERY = 0.5
+"""Seconds between two reports."""
+
+
+def die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies; elsewhere the end of stdin says it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+class Worker:
+    """Holds what the units of one process share."""
+
+    def __init__(self, order: Order) -> None:
+        self.paths = RunPaths(Path(order.root))
+        recipe = Recipe.model_validate(order.recipe)
+        self.plan = Plan(recipe, load_spool(self.paths.spool / order.spool), order.limit)
+        self.store = UnitStore(self.paths.units / self.plan.fingerprint[:16])
+        self.journal = Journal(self.paths.journal)
+        self.flight = FlightRecorder(self.paths.flight / f"{order.worker}")
+        self.gates = open_gates(recipe, order.workers)
+        self.senders = open_senders(recipe)
+        self.door = Door(self.journal, recipe.teachers, self.senders, self.gates, flight=self.flight)
+        self.fates: Counter[str] = Counter()
+        most = sum(gate.most for gate in self.gates.values())
+        self.window = max(4, 2 * most // samples_per_prompt(recipe))
+        self.failure: BaseException | None = None
+        self._slots = asyncio.Semaphore(OPEN_UNITS)
+        self._over = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(self, commands: asyncio.StreamReader) -> None:
+        """Work until told that there is no more, or to stop."""
+        reporter = asyncio.create_task(self._report())
+        try:
+            async with MathChecker(seconds=self.plan.recipe.verify.math.wall_clock) as checker:
+                pipeline = Pipeline(self.plan, self.door, checker, self.window)
+                listener = asyncio.create_task(self._listen(commands, pipeline))
+                await self._want_more()
+                await self._over.wait()
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
+                listener.cancel()
+        finally:
+            reporter.cancel()
+            for sender in self.senders.values():
+                await sender.close()
+            self.journal.close()
+            self._tell()
+
+    async def _listen(self, commands: asyncio.StreamReader, pipeline: Pipeline) -> None:
+        while line := await commands.readline():
+            command = json.loads(line)
+            if "unit" in command:
+                self._begin(pipeline, Unit(**command["unit"]))
+                continue
+            self._over.set()
+            if command.get("drain") or command.get("cancel"):
+                self.door.stop()
+            if command.get("cancel"):
+                self._cancel()
+        # The parent is gone: store what has come, and follow it.
+        self.door.stop()
+        self._over.set()
+        self._cancel()
+
+    def _cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    def _begin(self, pipeline: Pipeline, unit: Unit) -> None:
+        begun = asyncio.Event()
+        self._track(self._work(pipeline, unit, begun))
+
+        async def then_more() -> None:
+            await begun.wait()
+            await self._want_more()
+
+        self._track(then_more())
+
+    def _track(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _want_more(self) -> None:
+        await self._slots.acquire()
+        if self.failure is None and not self.door.stopping:
+            say(want=True)
+
+    async def _work(self, pipeline: Pipeline, unit: Unit, begun: asyncio.Event) -> None:
+        try:
+            prompts = self.plan.spool.read(unit)
+            outcome = await pipeline.run_unit(prompts, self._count, begun.set)
+            self.fates["duplicate"] += sum(r.stage == "duplicates" for r in outcome.rejected)
+            self.fates["kept"] -= sum(r.stage == "duplicates" for r in outcome.rejected)
+            lines = list(outcome.ledger.lines())
+            await asyncio.to_thread(lambda: self.store.commit(unit.name, outcome.tables(), lines))
+            say(done=unit.name)
+        except (GateClosed, asyncio.CancelledError):
+            pass
+        except BaseException as exc:
+            if self.failure is None:
+                self.failure = exc
+                tell_failure(exc)
+                self.door.stop(exc if isinstance(exc, TracemillError) else None)
+        finally:
+            begun.set()
+            self._slots.release()
+
+    def _count(self, fates: Iterable[Fate]) -> None:
+        for fate in fates:
+            if isinstance(fate, Rejected):
+                self.fates[fate.drop.reason] += 1
+            elif isinstance(fate, Failed):
+                self.fates[f"failed: {fate.failure.kind}"] += 1
+            else:
+                self.fates["kept"] += 1
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(TELL_EVERY)
+            self._tell()
+
+    def _tell(self) -> None:
+        tally = asdict(self.door.tally)
+        latencies = tally.pop("latencies")
+        in_flight = sum(g.in_flight for g in self.gates.values())
+        limit = sum(int(g.limit) for g in self.gates.values())
+        say(stats={**tally, "in_flight": in_flight, "limit": limit, **percentiles(latencies)}, fates=dict(self.fates))
+
+
+def say(**message: Any) -> None:
+    """One line to the parent."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def tell_failure(exc: BaseException) -> None:
+    """Hand an error to the parent, which raises it."""
+    if isinstance(exc, TracemillError):
+        say(error=pickle.dumps(exc).hex())
+    else:
+        say(crash="".join(traceback.format_exception(exc)))
+
+
+async def run() -> None:
+    """Read the order, then work."""
+    loop = asyncio.get_running_loop()
+    commands = asyncio.StreamReader(limit=64 * 1024 * 1024)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
+    order = Order.parse(await commands.readline())
+    await Worker(order).serve(commands)
+
+
+def main() -> None:
+    """The process."""
+    die_with_parent()
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    try:
+        asyncio.run(run())
+    except TracemillError as exc:
+        tell_failure(exc)
+    except BrokenPipeError:
+        os._exit(1)
+    except BaseException as exc:
+        tell_failure(exc)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""What can go wrong, as one tree.
+
+    TracemillError                     exit 70  a broken promise of our own, if nothing more precise is raised
+    ├── UsageError      (ValueError)   exit 2   a command was called with words that do not fit
+    ├── MissingExtra    (ImportError)  exit 2   the command needs an extra that is not installed
+    ├── RecipeError     (ValueError)   exit 3   the recipe, or an input it names, cannot be used
+    ├── LossyConversion (ValueError)   exit 3   a layout cannot carry what a sample holds
+    ├── EndpointError   (OSError)      exit 5   a teacher cannot be asked
+    ├── DiskError       (OSError)      exit 6   the disk is full or refuses
+    ├── Locked          (OSError)      exit 7   another process writes this run
+    ├── CorruptRun      (ValueError)   exit 1   files of a run do not say what its manifest says
+    └── Interrupted                    exit 130 a signal asked us to stop; the run resumes
+
+Each error carries the exit code of the command contract, can be pickled, and says in `retry` whether the same call may
+succeed later without a change by the user.
+"""
+
+from __future__ import annotations
+
+
+class TracemillError(Exception):
+    """The root. Its text is written for the user: what, where, what is there instead, what to do."""
+
+    exit_code = 70
+    retry = False
+
+
+class UsageError(TracemillError, ValueError):
+    """A command or function was called with arguments that do not fit."""
+
+    exit_code = 2
+
+
+class MissingExtra(TracemillError, ImportError):
+    """An optional dependency is not installed; the text holds the install line."""
+
+    exit_code = 2
+
+
+class RecipeError(TracemillError, ValueError):
+    """A recipe, or an input that it names, cannot be used."""
+
+    exit_code = 3
+
+
+class LossyConversion(TracemillError, ValueError):
+    """A layout cannot carry what a sample holds; `field` names what would be lost."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message, field)
+        self.field = field
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class EndpointError(TracemillError, OSError):
+    """A teacher cannot be asked: unreachable, unauthorised, or answering mostly with errors."""
+
+    exit_code = 5
+    retry = True
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class DiskError(TracemillError, OSError):
+    """The disk is full, or refuses to write; nothing acknowledged is lost."""
+
+    exit_code = 6
+    retry = True
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Locked(TracemillError, OSError):
+    """Another process writes this run directory; the text names it."""
+
+    exit_code = 7
+    retry = True
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class CorruptRun(TracemillError, ValueError):
+    """A file of a run is missing or does not hold what its manifest or journal says."""
+
+    exit_code = 1
+
+
+class Interrupted(TracemillError):
+    """A signal asked us to stop. Replies are safe in the journal; the same command goes on."""
+
+    exit_code = 130
+    retry = True
+
+    def __init__(self, message: str, exit_code: int = 130) -> None:
+        super().__init__(message, exit_code)
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -1,0 +1,264 @@
+"""The spool: all prompts of a run on the disk, in partitions by prompt hash.
+
+Reading input is lazy and goes through it once; memory does not grow with it. Equal prompts land in the same partition,
+so that they can be numbered there. Partitions that hold too many prompts are split by the next digits of the hash, and
+small neighbours make one unit together: units follow from the prompts alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tracemill import identity
+from tracemill.gather.files import BadLine, input_files, label, read_prompts
+from tracemill.ledger import Ledger
+from tracemill.recipe import PromptFiles, PromptSource, Recipe
+from tracemill.record import Message, Prompt
+from tracemill.storage.fs import REAL, Fs, crash_point
+from tracemill.word_problems import generate
+
+FORMAT = 1
+DIGITS = 2
+"""Hex digits of the first partitioning: 256 files."""
+BUFFER_BYTES = 16 * 1024 * 1024
+UNIT_SAMPLES = 1000
+"""Samples that a unit should hold: what one worker keeps in memory until it commits them."""
+DEEPEST = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The prompts that are worked and committed together: neighbouring partitions."""
+
+    name: str
+    partitions: tuple[str, ...]
+    prompts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """A finished spool."""
+
+    directory: Path
+    inputs: tuple[dict[str, Any], ...]
+    """Of each source: name, files with sha256 and bytes, or what it was generated from; prompts and bad lines."""
+    partitions: dict[str, int]
+    """Prompts by partition."""
+    ledger: Ledger
+
+    @property
+    def prompts(self) -> int:
+        return sum(self.partitions.values())
+
+    def identity(self) -> list[Any]:
+        """What of the input can change a row: names and contents, not paths or dates."""
+        return [
+            [source["name"], source.get("generated"), [f["sha256"] for f in source.get("files", [])]]
+            for source in self.inputs
+        ]
+
+    def units(self, samples_per_prompt: int) -> list[Unit]:
+        """All units, in key order. They depend on the prompts and the samples asked of each, and on nothing else."""
+        most = max(1, UNIT_SAMPLES // samples_per_prompt)
+        units: list[Unit] = []
+        names: list[str] = []
+        count = 0
+        for name in sorted(self.partitions):
+            if names and count + self.partitions[name] > most:
+                units.append(Unit(names[0], tuple(names), count))
+                names, count = [], 0
+            names.append(name)
+            count += self.partitions[name]
+        if names:
+            units.append(Unit(names[0], tuple(names), count))
+        return units
+
+    def read(self, unit: Unit, fs: Fs = REAL) -> list[Prompt]:
+        """The prompts of a unit in key order, equal ones numbered in input order."""
+        found: list[tuple[str, int, Prompt]] = []
+        for name in unit.partitions:
+            for line in fs.read(self.directory / f"{name}.jsonl").splitlines():
+                order, prompt = _unspooled(line)
+                found.append((prompt.hash, order, prompt))
+        found.sort(key=lambda item: item[:2])
+        seen: dict[str, int] = {}
+        out = []
+        for hashed, _, prompt in found:
+            number = seen.get(hashed, 0)
+            seen[hashed] = number + 1
+            out.append(replace(prompt, occurrence=number) if number else prompt)
+        return out
+
+    def bad_lines(self, fs: Fs = REAL) -> Iterator[BadLine]:
+        """Every dropped input line, in input order, read lazily."""
+        path = self.directory / "dropped.jsonl"
+        if path.exists():
+            with fs.open(path) as lines:
+                for line in lines:
+                    yield BadLine(**orjson.loads(line))
+
+
+def open_spool(
+    directory: Path, recipe: Recipe, limit: int | None, fs: Fs = REAL, tell: Callable[[int], None] = lambda n: None
+) -> Spool:
+    """The spool of a recipe's prompts: the one on disk if the inputs have not changed since, else a new one.
+
+    Args:
+        directory: Holds spools by fingerprint.
+        limit: Take only the first so many prompts in input order.
+        tell: Called now and then with the number of rows read so far.
+    """
+    place = directory / _fingerprint(recipe, limit)
+    if not (place / "spool.json").exists():
+        aside = directory / f".{place.name}.tmp"
+        if aside.exists():
+            shutil.rmtree(aside)
+        fs.mkdir(aside)
+        _write(aside, recipe, limit, fs, tell)
+        crash_point("spool.written")
+        if place.exists():
+            shutil.rmtree(place)
+        fs.rename(aside, place)
+        fs.sync_dir(directory)
+        crash_point("spool.committed")
+    return load_spool(place, fs)
+
+
+def load_spool(place: Path, fs: Fs = REAL) -> Spool:
+    """A spool that is on the disk."""
+    told = json.loads(fs.read(place / "spool.json"))
+    return Spool(place, tuple(told["inputs"]), told["partitions"], Ledger.from_lines(told["ledger"]))
+
+
+def _fingerprint(recipe: Recipe, limit: int | None) -> str:
+    """Changes when the files, or how they are read, may have changed. Cheap: it reads no content."""
+    parts: list[Any] = [FORMAT, limit]
+    for source in recipe.prompts:
+        told: dict[str, Any] = source.model_dump(mode="json")
+        if isinstance(source, PromptFiles):
+            stats = [(p, p.stat()) for p in input_files(source)]
+            told["files"] = [[str(p), s.st_size, s.st_mtime_ns] for p, s in stats]
+        parts.append(told)
+    return identity.digest(parts)[:16]
+
+
+class _Partitions:
+    """Appends lines to many files, holding few of them in memory and none of them open."""
+
+    def __init__(self, directory: Path, fs: Fs) -> None:
+        self.directory, self.fs = directory, fs
+        self.counts: dict[str, int] = {}
+        self._lines: dict[str, list[bytes]] = {}
+        self._bytes = 0
+
+    def add(self, name: str, line: bytes) -> None:
+        self.counts[name] = self.counts.get(name, 0) + 1
+        self._lines.setdefault(name, []).append(line)
+        self._bytes += len(line)
+        if self._bytes > BUFFER_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        for name, lines in self._lines.items():
+            self.fs.append(self.directory / f"{name}.jsonl", b"".join(lines))
+        self._lines, self._bytes = {}, 0
+
+
+def _write(directory: Path, recipe: Recipe, limit: int | None, fs: Fs, tell: Callable[[int], None]) -> None:
+    partitions, dropped, ledger = _Partitions(directory, fs), _Partitions(directory, fs), Ledger()
+    inputs = []
+    order = taken = 0
+    for source in recipe.prompts:
+        count = bad = 0
+        for item in _rows(source):
+            if limit is not None and taken >= limit:
+                break
+            order += 1
+            place = ("gather", item.category, item.language)
+            ledger.taken[place] += 1
+            if isinstance(item, BadLine):
+                bad += 1
+                ledger.dropped[(*place, item.reason)] += 1
+                dropped.add("dropped", orjson.dumps(asdict(item)) + b"\n")
+            else:
+                count += 1
+                taken += 1
+                ledger.kept[place] += 1
+                hashed = identity.prompt_hash(item.messages, item.tools)
+                partitions.add(hashed[:DIGITS], _spooled(replace(item, hash=hashed), order))
+            if order % 10_000 == 0:
+                tell(order)
+        inputs.append({**_describe(source), "prompts": count, "bad_lines": bad})
+    partitions.flush()
+    dropped.flush()
+    counts = partitions.counts
+    while large := [n for n, c in counts.items() if c > UNIT_SAMPLES and len(n) < DEEPEST]:
+        for name in large:
+            counts.pop(name)
+            counts.update(_split(directory, name, fs))
+    told = {"format": FORMAT, "inputs": inputs, "partitions": counts, "ledger": list(ledger.lines())}
+    fs.replace(directory / "spool.json", json.dumps(told, sort_keys=True).encode())
+
+
+def _split(directory: Path, name: str, fs: Fs) -> dict[str, int]:
+    """Divide one partition by two more digits of the hash."""
+    finer = _Partitions(directory, fs)
+    with fs.open(directory / f"{name}.jsonl") as lines:
+        for line in lines:
+            finer.add(orjson.loads(line)["hash"][: len(name) + 2], line)
+    finer.flush()
+    fs.unlink(directory / f"{name}.jsonl")
+    return finer.counts
+
+
+def _rows(source: PromptSource) -> Iterator[Prompt | BadLine]:
+    if isinstance(source, PromptFiles):
+        for file in input_files(source):
+            yield from read_prompts(source, file)
+    else:
+        made = generate(source.count, source.seed, source.families, source.difficulties)
+        yield from (replace(prompt, source=source.name, source_license=source.license) for prompt in made)
+
+
+def _describe(source: PromptSource) -> dict[str, Any]:
+    about = {"name": source.name, "license": source.license}
+    if not isinstance(source, PromptFiles):
+        return {**about, "generated": source.model_dump(mode="json", exclude={"name", "license"})}
+    files = []
+    for path in input_files(source):
+        with path.open("rb") as file:
+            hashed = hashlib.file_digest(file, "sha256").hexdigest()
+        files.append({"name": label(source, path), "bytes": path.stat().st_size, "sha256": hashed})
+    return {**about, "url": source.url, "citation": source.citation, "files": files}
+
+
+def _spooled(prompt: Prompt, order: int) -> bytes:
+    told = {
+        "order": order,
+        "messages": [[m.role, m.content] for m in prompt.messages],
+        "category": prompt.category,
+        "expected": prompt.expected,
+        "language": prompt.language,
+        "tools": list(prompt.tools),
+        "source": prompt.source,
+        "source_id": prompt.source_id,
+        "source_license": prompt.source_license,
+        "metadata": dict(prompt.metadata),
+        "hash": prompt.hash,
+    }
+    return orjson.dumps(told, default=str) + b"\n"
+
+
+def _unspooled(line: bytes) -> tuple[int, Prompt]:
+    told = orjson.loads(line)
+    order = told.pop("order")
+    messages = tuple(Message(role, content) for role, content in told.pop("messages"))
+    return order, Prompt(messages=messages, tools=tuple(told.pop("tools")), **told)

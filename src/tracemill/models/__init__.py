@@ -1,0 +1,1 @@
+"""Ask a model: what is sent, what comes back, and the ways to send it."""

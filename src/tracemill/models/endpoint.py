@@ -1,0 +1,98 @@
+"""One OpenAI-compatible endpoint: sends a request once and hands back what came, unparsed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+import orjson
+
+from tracemill.models.wire import Raw, Request, TransportError
+from tracemill.recipe import Teacher, resolve_secret
+
+KEEP_ALIVE = 4.0
+"""Seconds. vLLM's HTTP server closes idle connections after 5; ours must be the one that closes first."""
+LARGEST_BODY = 32 * 1024 * 1024
+"""Bytes. A longer reply is cut off: no answer is that long, and a hostile server must not fill the memory."""
+LONGEST_WAIT = 600.0
+"""Seconds that a Retry-After header may ask for; a longer wait is cut to this."""
+
+
+class Endpoint:
+    """Sends to one base URL. Use inside a running event loop."""
+
+    def __init__(self, name: str, teacher: Teacher) -> None:
+        self.url = f"{teacher.url}/chat/completions"
+        self.name = teacher.url
+        self.timeout = teacher.timeout
+        where = f"teachers.{name}"
+        self._headers = {k: resolve_secret(v, f"{where}.headers.{k}") for k, v in teacher.headers.items()}
+        self._headers["content-type"] = "application/json"
+        if teacher.api_key is not None:
+            self._headers["authorization"] = f"Bearer {resolve_secret(teacher.api_key, f'{where}.api_key')}"
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, request: Request) -> Raw:
+        """Send once; the whole reply within the deadline, or TransportError."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=30),
+                headers=self._headers,
+            )
+        started = time.monotonic()
+        answered = False
+        try:
+            async with (
+                asyncio.timeout(self.timeout),
+                self._session.post(self.url, data=orjson.dumps(request.body()), allow_redirects=False) as response,
+            ):
+                answered = True
+                body = await _whole_body(response)
+                return Raw(
+                    status=response.status,
+                    body=body,
+                    latency=time.monotonic() - started,
+                    endpoint=self.name,
+                    retry_after=retry_after(response.headers.get("retry-after")),
+                )
+        except TimeoutError:
+            raise TransportError("timeout", f"no whole reply within {self.timeout:g} s") from None
+        except (aiohttp.ClientError, OSError) as exc:
+            kind = "partial" if answered else "connection"
+            raise TransportError(kind, f"{type(exc).__name__}: {exc}") from None
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+
+async def _whole_body(response: aiohttp.ClientResponse) -> bytes:
+    pieces = []
+    size = 0
+    async for piece in response.content.iter_any():
+        size += len(piece)
+        if size > LARGEST_BODY:
+            response.close()
+            raise TransportError("partial", f"the reply is longer than {LARGEST_BODY:,} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def retry_after(header: str | None) -> float | None:
+    """Seconds to wait by a Retry-After header, in seconds or as a date (RFC 9110, 10.2.3); None if it says nothing."""
+    if not header:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(header)
+        except ValueError:
+            return None
+        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_WAIT) if seconds == seconds else None

@@ -1,0 +1,221 @@
+"""The dataset card: front matter that `load_dataset` and the Hub read, and what a person wants to know.
+
+A function of the rows and the recipe: it holds no date, so equal runs have equal cards. Text from the recipe or the
+data is escaped, so that it stays text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+import tracemill
+from tracemill.ledger import Ledger
+from tracemill.recipe import Recipe
+
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
+         (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"))  # fmt: skip
+"""The Hub's size categories."""
+HUB_LICENSES = frozenset(
+    [
+        "apache-2.0",
+        "mit",
+        "cc0-1.0",
+        "cc-by-4.0",
+        "cc-by-3.0",
+        "cc-by-sa-4.0",
+        "cc-by-sa-3.0",
+        "cc-by-nc-4.0",
+        "cc-by-nc-sa-4.0",
+        "odc-by",
+        "pddl",
+        "bsd-3-clause",
+        "bsd-2-clause",
+        "gpl-3.0",
+        "lgpl-3.0",
+        "afl-3.0",
+        "unknown",
+    ]
+)
+"""Licence words that the Hub knows; others are given as license_name."""
+COLUMNS = ("category", "language", "generator", "reasoning", "license", "source_license")
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """Whatever the card tells."""
+
+    recipe: Recipe
+    inputs: list[dict[str, Any]]
+    rows: Counter[tuple[str, str, str, str, str, str]]
+    """Kept rows by `COLUMNS`."""
+    ledger: Ledger
+    files: list[dict[str, Any]]
+
+    @property
+    def total(self) -> int:
+        return sum(self.rows.values())
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Rows by split."""
+        out: Counter[str] = Counter()
+        for entry in self.files:
+            if "split" in entry:
+                out[entry["split"]] += entry["rows"]
+        return dict(out)
+
+
+def write_card(facts: CardFacts) -> str:
+    """README.md of the dataset."""
+    recipe = facts.recipe
+    parts = [
+        "---",
+        yaml.safe_dump(_front_matter(facts), sort_keys=False, allow_unicode=True).rstrip(),
+        "---",
+        "",
+        f"# {escape(recipe.name)}",
+        "",
+        escape(recipe.description) or "Prompts with answers of language models, each checked before it was kept.",
+        "",
+        *_counts(facts),
+        *_exclusion(facts),
+        *_structure(recipe),
+        *_making(recipe),
+        *_sources(facts),
+        *_rights(recipe),
+        *_citation(recipe),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text that Markdown and HTML show as it is."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", text).replace("\r", " ").strip()
+
+
+def _front_matter(facts: CardFacts) -> dict[str, Any]:
+    word = facts.recipe.license.lower()
+    known = word in HUB_LICENSES
+    front: dict[str, Any] = {"license": word if known else "other"}
+    if not known:
+        front["license_name"] = facts.recipe.license
+    front["language"] = sorted({key[1] for key in facts.rows}) or ["en"]
+    front["pretty_name"] = facts.recipe.name
+    front["task_categories"] = ["text-generation"]
+    front["tags"] = ["synthetic", "reasoning", "post-training", "tracemill"]
+    front["size_categories"] = [next((name for most, name in SIZES if facts.total < most), "n>1T")]
+    if facts.splits:
+        files = [{"split": s, "path": f"data/{s}-*.parquet"} for s in facts.splits]
+        front["configs"] = [{"config_name": "default", "data_files": files}]
+    return front
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
+    if not rows:
+        return ["None.", ""]
+    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(f"{v:,}" if isinstance(v, int) else escape(str(v)) for v in row) + " |" for row in rows]
+    return [*lines, ""]
+
+
+def _counts(facts: CardFacts) -> list[str]:
+    out = ["## What is in it", "", f"{facts.total:,} rows.", ""]
+    out += _table(("split", "rows"), list(facts.splits.items()))
+    for title, column in (
+        ("category", 0), ("language", 1), ("generator", 2), ("reasoning", 3), ("licence of the row", 4),
+        ("licence of the prompt", 5),
+    ):  # fmt: skip
+        count: Counter[str] = Counter()
+        for key, rows in facts.rows.items():
+            count[key[column]] += rows
+        out += [f"By {title}:", "", *_table((title, "rows"), sorted(count.items()))]
+    return out
+
+
+def _exclusion(facts: CardFacts) -> list[str]:
+    lost = facts.ledger.by_reason()
+    came: Counter[str] = Counter()
+    for line in facts.ledger.lines():
+        came[line["stage"]] += line["taken"] + line["spawned"]
+    rows = [(stage, reason, count, f"{100 * count / came[stage]:.2f} %") for (stage, reason), count in lost.items()]
+    return [
+        "## What was left out",
+        "",
+        "Rows that were refused, by stage and reason; the share is of the rows that came to the stage.",
+        "",
+        *_table(("stage", "reason", "rows", "share"), rows),
+    ]
+
+
+def _structure(recipe: Recipe) -> list[str]:
+    layouts = {
+        "full": "The first eight columns are those of NVIDIA's Nemotron Post-Training Dataset v1, in name, order and type; "
+        "language, source, verdicts, usage and the like follow. The trace stands between `<think>` and `</think>` at "
+        "the head of the assistant's content.",
+        "v1": "The columns are those of NVIDIA's Nemotron Post-Training Dataset v1.",
+        "v2": "The columns are those of NVIDIA's Nemotron Post-Training Dataset v2.",
+        "v3": "The columns are those of NVIDIA's v3 post-training sets: the trace is in `reasoning_content`.",
+    }
+    return ["## Structure", "", layouts[recipe.publish.layout], ""]
+
+
+def _making(recipe: Recipe) -> list[str]:
+    rows = [
+        (
+            t.model,
+            t.revision or "",
+            ", ".join(f"{k} {v}" for k, v in t.sampling_for("math").model_dump(exclude_none=True).items()),
+        )
+        for t in recipe.teachers.values()
+    ]
+    return [
+        "## How it was made",
+        "",
+        f"Made with Tracemill {tracemill.__version__}. Each prompt was answered {recipe.respond.samples} time(s) for each "
+        f"reasoning mode ({recipe.respond.reasoning}). Math answers were compared with the expected answer, or where none "
+        f"is known kept if at least {recipe.verify.math.majority:.0%} of the samples agreed.",
+        "",
+        *_table(("model", "revision", "sampling"), rows),
+    ]
+
+
+def _sources(facts: CardFacts) -> list[str]:
+    rows = []
+    for source in facts.inputs:
+        made = source.get("generated")
+        origin = (
+            f"generated ({made['generate']}, seed {made['seed']})" if made else source.get("url") or "no address given"
+        )
+        rows.append((source["name"], source["license"], source["prompts"], source["bad_lines"], origin))
+    out = ["## Sources of the prompts", "", *_table(("source", "licence", "prompts", "unusable lines", "from"), rows)]
+    for source in facts.inputs:
+        if source.get("citation"):
+            out += ["```bibtex", source["citation"].replace("```", "'''").strip(), "```", ""]
+    return out
+
+
+def _rights(recipe: Recipe) -> list[str]:
+    contact = escape(recipe.contact) if recipe.contact else "none given"
+    return [
+        "## Rights and removal",
+        "",
+        f"Licence of the rows as released: {escape(recipe.license)}. The licence of each prompt is in `source_license`; "
+        "the terms of the models that answered may apply as well.",
+        "",
+        f"To have a row taken out, write to: {contact}.",
+        "",
+    ]
+
+
+def _citation(recipe: Recipe) -> list[str]:
+    text = recipe.citation or (
+        f"@misc{{{recipe.name.replace('-', '_')},\n  title = {{{recipe.name}}},\n  version = {{{recipe.version}}},\n"
+        "  howpublished = {Made with Tracemill}\n}"
+    )
+    return ["## Citation", "", "```bibtex", text.replace("```", "'''").strip(), "```"]

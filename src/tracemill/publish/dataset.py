@@ -1,0 +1,190 @@
+"""Write the dataset of a finished plan: its splits, what was rejected and what failed, the card, and the manifest.
+
+Units are merged in key order, a batch at a time, so memory does not grow with the rows and the bytes depend on them alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+import tracemill
+from tracemill import identity
+from tracemill.gather.files import BadLine
+from tracemill.layouts import layout_schema, to_layout
+from tracemill.ledger import Ledger
+from tracemill.publish.card import CardFacts, write_card
+from tracemill.recipe import Recipe
+from tracemill.record import Sample
+from tracemill.schema import FAILED_SCHEMA, REJECTED_SCHEMA, SCHEMA, from_table, to_row
+from tracemill.storage.fs import REAL, Fs, crash_point
+from tracemill.storage.layout import RunPaths
+from tracemill.storage.manifest import Manifest, commit, keep
+from tracemill.storage.parquet import ParquetFile, Part, read_batches
+from tracemill.storage.units import UnitNote, UnitStore
+
+
+@dataclass
+class Counts:
+    """What the card counts, over kept rows."""
+
+    rows: Counter[tuple[str, str, str, str, str, str]] = field(default_factory=Counter)
+    """By (category, language, generator, reasoning, license, source_license)."""
+
+    def add(self, table: pa.Table) -> None:
+        names = ("category", "language", "generator", "reasoning", "license", "source_license")
+        self.rows.update(zip(*(table.column(n).to_pylist() for n in names), strict=True))
+
+
+class _Split:
+    """One split, shard after shard."""
+
+    def __init__(self, paths: RunPaths, name: str, schema: pa.Schema, recipe: Recipe, fs: Fs) -> None:
+        self.paths, self.name, self.schema, self.recipe, self.fs = paths, name, schema, recipe, fs
+        self.parts: list[Part] = []
+        self._file: ParquetFile | None = None
+
+    def write(self, table: pa.Table) -> None:
+        if self._file is None:
+            aside = self.paths.objects / f".{self.name}-{len(self.parts):05d}.parquet"
+            self._file = ParquetFile(aside, self.schema, self.recipe.publish.row_group_rows, self.fs)
+        self._file.write(table)
+        if self._file.uncompressed >= self.recipe.publish.shard_bytes:
+            self.finish()
+
+    def finish(self) -> None:
+        if self._file is not None:
+            self.parts.append(self._file.finish())
+            self._file = None
+
+    def entries(self, directory: str, **more: Any) -> Iterator[dict[str, Any]]:
+        for number, part in enumerate(self.parts):
+            public = f"{directory}/{self.name}-{number:05d}-of-{len(self.parts):05d}.parquet"
+            yield keep(self.paths, part, public, self.fs, **more)
+
+
+def split_of(category: str, language: str) -> str:
+    """The split of a row, as in v1 and v2: its category; rows that are not English go to multilingual_<language>."""
+    return category if language == "en" else f"multilingual_{language}"
+
+
+def publish(
+    paths: RunPaths,
+    recipe: Recipe,
+    fingerprint: str,
+    inputs: Iterable[dict[str, Any]],
+    gathered: Ledger,
+    bad_lines: Iterable[BadLine],
+    units: UnitStore,
+    notes: list[UnitNote],
+    fs: Fs = REAL,
+) -> Manifest:
+    """Merge committed units into the dataset and commit it.
+
+    Args:
+        fingerprint: Of the plan that the units belong to.
+        gathered: Counts of the input, before any unit.
+        notes: All units of the plan, in key order.
+    """
+    fs.mkdir(paths.objects)
+    counts, ledger = Counts(), Ledger()
+    ledger.add(gathered)
+    for note in notes:
+        ledger.add(Ledger.from_lines(note.ledger))
+    ledger.close()
+    splits: dict[str, _Split] = {}
+    for table in _tables(units, notes, "kept"):
+        counts.add(table)
+        for name, rows in _by_split(table):
+            if name not in splits:
+                splits[name] = _Split(paths, name, _schema(recipe), recipe, fs)
+            splits[name].write(_in_layout(rows, recipe))
+    rejected = _Split(paths, "rejected", REJECTED_SCHEMA, recipe, fs)
+    for batch in _bad_tables(bad_lines, recipe):
+        rejected.write(batch)
+    for table in _tables(units, notes, "rejected"):
+        rejected.write(table)
+    failed = _Split(paths, "failed", FAILED_SCHEMA, recipe, fs)
+    for table in _tables(units, notes, "failed"):
+        failed.write(table)
+    for split in (*splits.values(), rejected, failed):
+        split.finish()
+    crash_point("publish.written")
+    files = [entry for name in sorted(splits) for entry in splits[name].entries("data", split=name)]
+    files += [*rejected.entries("rejected"), *failed.entries("failed")]
+    facts = CardFacts(recipe, list(inputs), counts.rows, ledger, files)
+    content = {
+        "dataset": {"name": recipe.name, "version": recipe.version, "license": recipe.license},
+        "plan": fingerprint,
+        "publication": publication(recipe, fingerprint, [note.ledger for note in notes]),
+        "tracemill": tracemill.__version__,
+        "inputs": list(inputs),
+        "files": files,
+        "ledger": list(ledger.lines()),
+        "card": write_card(facts),
+    }
+    return commit(paths, content, fs)
+
+
+def publication(recipe: Recipe, fingerprint: str, ledgers: list[list[dict[str, Any]]]) -> str:
+    """Hex; equal publications have equal files, card included. The ledgers tell failed rows that have come in since."""
+    about = recipe.model_dump(
+        mode="json", include={"name", "version", "license", "description", "contact", "citation", "publish"}
+    )
+    sources = [source.model_dump(mode="json", exclude={"path"}) for source in recipe.prompts]
+    return identity.digest([fingerprint, about, sources, ledgers])
+
+
+def _tables(units: UnitStore, notes: list[UnitNote], kind: str) -> Iterator[pa.Table]:
+    for note in notes:
+        path = units.path(note, kind)
+        if path is not None:
+            yield pa.Table.from_batches(list(read_batches(path)))
+
+
+def _by_split(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each split, in order."""
+    places = list(zip(table.column("category").to_pylist(), table.column("language").to_pylist(), strict=True))
+    for name in sorted({split_of(*place) for place in places}):
+        yield name, table.take([i for i, place in enumerate(places) if split_of(*place) == name])
+
+
+def _schema(recipe: Recipe) -> pa.Schema:
+    return SCHEMA if recipe.publish.layout == "full" else layout_schema(recipe.publish.layout)
+
+
+def _in_layout(table: pa.Table, recipe: Recipe) -> pa.Table:
+    layout = recipe.publish.layout
+    if layout == "full":
+        return table
+    return pa.Table.from_pylist([to_layout(s, layout) for s in from_table(table)], schema=layout_schema(layout))
+
+
+def _bad_tables(bad_lines: Iterable[BadLine], recipe: Recipe) -> Iterator[pa.Table]:
+    """Input lines that never became prompts, as rejected rows without messages."""
+    rows: list[dict[str, Any]] = []
+    for bad in bad_lines:
+        empty = Sample(
+            uuid=identity.input_uuid(bad.source, bad.where),
+            category=bad.category,
+            reasoning="off",
+            messages=(),
+            license=recipe.license,
+            version=recipe.version,
+            language=bad.language,
+            domain=bad.category,
+            source=bad.source,
+            source_id=bad.where,
+        )
+        rows.append(
+            {**to_row(empty), "stage": "gather", "reason": bad.reason, "evidence": f"{bad.where}: {bad.evidence}"}
+        )
+        if len(rows) == 1000:
+            yield pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA)
+            rows = []
+    if rows:
+        yield pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA)

@@ -1,0 +1,1 @@
+"""Teacher answers: what is asked of whom, and the sample that comes of it."""

@@ -1,0 +1,134 @@
+"""From a prompt to samples: who is asked, with what, and the row that the reply makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import orjson
+
+from tracemill import identity
+from tracemill.models.wire import Ask, Failure, Reply, Request
+from tracemill.recipe import Recipe
+from tracemill.record import Message, Prompt, Reasoning, Sample
+from tracemill.respond.templates import Template
+
+STAGE = "respond"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One sample that is to be made: its request, and the row without an answer."""
+
+    request: Request
+    unanswered: Sample
+
+
+def reasoning_modes(recipe: Recipe) -> tuple[Reasoning, ...]:
+    """The modes that a recipe asks for."""
+    if recipe.respond.reasoning == "both":
+        return ("on", "off")
+    return (recipe.respond.reasoning,)
+
+
+def samples_per_prompt(recipe: Recipe) -> int:
+    """How many samples each prompt becomes, modes and teachers included."""
+    teachers = len(recipe.teachers) if recipe.respond.assign == "every" else 1
+    return len(reasoning_modes(recipe)) * recipe.respond.samples * teachers
+
+
+def questions(prompt: Prompt, recipe: Recipe, templates: Mapping[str, Template]) -> Iterator[Question]:
+    """Everything that is asked about one prompt: modes, then sample indexes, in order."""
+    key = identity.prompt_key(prompt)
+    if recipe.respond.assign == "every":
+        names = list(recipe.teachers)
+    else:
+        names = [identity.chosen_teacher(recipe.seed, key, {n: t.weight for n, t in recipe.teachers.items()})]
+    messages = templates[prompt.category].apply(prompt.messages)
+    for mode in reasoning_modes(recipe):
+        for index in range(recipe.respond.samples * len(names)):
+            yield _question(prompt, key, recipe, names[index // recipe.respond.samples], messages, mode, index)
+
+
+def _question(
+    prompt: Prompt, key: str, recipe: Recipe, name: str, messages: tuple[Message, ...], mode: Reasoning, index: int
+) -> Question:
+    teacher = recipe.teachers[name]
+    sampling = teacher.sampling_for(prompt.category).model_dump(exclude_none=True)
+    max_tokens = sampling.pop("max_tokens")
+    seed = identity.wire_seed(recipe.seed, key, mode, index)
+    request = Request(
+        teacher=name,
+        model=teacher.model,
+        revision=teacher.revision,
+        messages=tuple(identity.wire_message(m) for m in messages),
+        reasoning=mode,
+        seed=seed,
+        max_tokens=max_tokens,
+        home=prompt.hash,
+        index=index,
+        sampling=sampling,
+        tools=prompt.tools,
+        extra={**teacher.extra_body, **(teacher.reasoning_on if mode == "on" else teacher.reasoning_off)},
+        send_seed=teacher.send_seed,
+    )
+    unanswered = Sample(
+        uuid=identity.sample_uuid(prompt.category, key, mode, index),
+        category=prompt.category,
+        reasoning=mode,
+        messages=messages,
+        generator=teacher.model,
+        license=recipe.license,
+        version=recipe.version,
+        language=prompt.language,
+        domain=prompt.category,
+        tools=prompt.tools,
+        metadata=prompt.metadata,
+        source=prompt.source,
+        source_id=prompt.source_id,
+        source_license=prompt.source_license,
+        prompt_key=key,
+        sample_index=index,
+        expected=prompt.expected,
+        sampling=_sampling_text(request),
+        requests=(request.key,),
+    )
+    return Question(request, unanswered)
+
+
+def _sampling_text(request: Request) -> str:
+    told = {**request.sampling, "max_tokens": request.max_tokens, "seed": request.seed}
+    return orjson.dumps(told, option=orjson.OPT_SORT_KEYS).decode()
+
+
+async def answer(question: Question, ask: Ask, run_seed: int, ask_anew: int) -> tuple[Sample, Failure | None]:
+    """Ask until there is an answer, at most `ask_anew` times more after empty or broken replies.
+
+    Returns:
+        The sample with the last reply in it, and None; or the sample without an answer, and the failure.
+    """
+    request, sample = question.request, question.unanswered
+    for retry in range(ask_anew + 1):
+        if retry:
+            seed = identity.wire_seed(run_seed, sample.prompt_key, request.reasoning, request.index, retry)
+            request = question.request.again(retry, seed)
+            sample = replace(sample, requests=(*sample.requests, request.key), sampling=_sampling_text(request))
+        got = await ask(request)
+        if isinstance(got, Failure):
+            if got.kind == "malformed" and retry < ask_anew:
+                continue
+            return sample, got
+        if not is_empty(got) or retry == ask_anew:
+            return with_reply(sample, got), None
+    raise AssertionError("the last round returns")
+
+
+def is_empty(reply: Reply) -> bool:
+    """Whether a reply says nothing, although it was not cut short."""
+    return not reply.content and not reply.tool_calls and reply.finish_reason != "length"
+
+
+def with_reply(sample: Sample, reply: Reply) -> Sample:
+    """The sample with the teacher's turn."""
+    turn = Message("assistant", reply.content, reasoning=reply.reasoning, tool_calls=reply.tool_calls)
+    return replace(sample, messages=(*sample.messages, turn), finish_reason=reply.finish_reason, usage=reply.usage)

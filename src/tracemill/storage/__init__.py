@@ -1,0 +1,1 @@
+"""Whatever a run keeps on disk: the file seam, journal, manifests, Parquet, the lock, and where each lies."""

@@ -1,0 +1,69 @@
+"""One process writes a run directory. The second is told who the first is."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from types import TracebackType
+
+from tracemill.errors import Locked
+
+PATIENCE = 0.8
+"""Seconds to wait for a dying predecessor: contract P8 gives a second process one second to leave."""
+
+
+class RunLock:
+    """Holds `path` locked while open. Worker processes inherit the descriptor, so that the lock outlives a parent
+    that was killed until its last worker is gone too.
+    """
+
+    def __init__(self, path: Path, patience: float = PATIENCE, claim: bool = True) -> None:
+        """Args:
+        patience: Seconds to wait for the lock before Locked is raised.
+        claim: Write our name into the file; False only looks whether anyone holds it.
+        """
+        self.path, self.patience, self.claim = path, patience, claim
+        self.fd = -1
+
+    def __enter__(self) -> RunLock:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + self.patience
+        while True:
+            try:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    holder = self._holder()
+                    os.close(self.fd)
+                    self.fd = -1
+                    raise Locked(
+                        f"{self.path.parent.parent} is being written by {holder}. Wait for it, or stop it first; "
+                        "the same command then goes on where it was"
+                    ) from None
+                time.sleep(0.02)
+        if not self.claim:
+            return self
+        owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        os.ftruncate(self.fd, 0)
+        os.pwrite(self.fd, json.dumps(owner).encode(), 0)
+        os.set_inheritable(self.fd, True)
+        return self
+
+    def _holder(self) -> str:
+        try:
+            owner = json.loads(os.pread(self.fd, 1000, 0))
+            return f"process {owner['pid']} on {owner['host']} since {owner['since']}"
+        except (ValueError, KeyError, TypeError):
+            return "another process"
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self.fd)
+        self.fd = -1

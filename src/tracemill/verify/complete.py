@@ -1,0 +1,42 @@
+"""Is the answer whole? Not empty, not cut, and with a trace where one was asked for and only there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tracemill.record import Sample
+from tracemill.step import Drop
+
+OPEN, CLOSE = "<think>", "</think>"
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Refuses answers that lack a part, or hold one that they should not."""
+
+    name: ClassVar[str] = "complete"
+    drops: ClassVar[frozenset[str]] = frozenset(
+        {"truncated", "empty", "trace_missing", "trace_leaked", "trace_ambiguous"}
+    )
+
+    async def __call__(self, sample: Sample, /) -> Sample | Drop:
+        turn = sample.messages[-1]
+        if sample.finish_reason == "length":
+            tokens = sample.usage.completion_tokens if sample.usage else None
+            return Drop("truncated", f"cut off by the token limit{f' after {tokens} tokens' if tokens else ''}")
+        if not turn.content.strip() and not turn.tool_calls:
+            return Drop("empty", f"no visible answer after {len(sample.requests)} requests")
+        if sample.reasoning == "on" and not turn.reasoning:
+            return Drop("trace_missing", "reasoning was asked for, and none came")
+        if sample.reasoning == "off" and (turn.reasoning or OPEN in turn.content or CLOSE in turn.content):
+            return Drop(
+                "trace_leaked", "reasoning was switched off, and a trace came: " + (turn.reasoning or turn.content)[:80]
+            )
+        if turn.reasoning is not None and CLOSE in turn.reasoning:
+            return Drop(
+                "trace_ambiguous", f"{CLOSE} stands inside the trace, so that no reader could tell where it ends"
+            )
+        if turn.content.lstrip().startswith(OPEN):
+            return Drop("trace_ambiguous", f"the visible answer begins with {OPEN}")
+        return sample

@@ -92,6 +92,6 @@ def reply_split(text: str) -> tuple[str | None, str]:
     stripped. An unclosed `<think>` is still no trace: the reply was cut inside it.
     """
     reasoning, content, _ = split(text)
-    if reasoning is None and CLOSE in text and not text.lstrip().startswith(OPEN):
+    if reasoning is None and CLOSE in text:
         reasoning, _, content = text.partition(CLOSE)
     return (None if reasoning is None else reasoning.strip()), content.strip()

@@ -97,7 +97,7 @@ RESERVED = st.dictionaries(
     tools=st.sampled_from([(), ({"name": "f"},)]),
 )
 @example([], {METADATA_TEXT: '{"metadata_text":"{\\"a\\": 1}","a":1}'}, ())
-@example([], {METADATA_TEXT: '{"a":1}', "a": True}, ())
+@example([], {METADATA_TEXT: '{"a": 1}', "a": True}, ())
 def test_any_sample_comes_back_equal_or_is_refused_by_field(messages, metadata, tools):
     written = sample(*messages, metadata=metadata, tools=tools)
     refused = None
@@ -197,6 +197,11 @@ def test_call_ids_that_do_not_match_the_tool_messages_stay_metadata():
             id="metadata that reads as call ids",
         ),
         pytest.param(sample(metadata={"a": (1,)}), "metadata", id="a tuple, which JSON makes a list"),
+        pytest.param(
+            sample(metadata={"a": (1,), METADATA_TEXT: '{"a": [1]}'}),
+            "metadata",
+            id="a tuple beside the text of a list",
+        ),
         pytest.param(sample(metadata={"a": float("nan")}), "metadata", id="a number that JSON makes null"),
         pytest.param(sample(metadata={1: "a"}), "metadata", id="a key that is no string"),
         pytest.param(sample(metadata={"a": "\ud800"}), "metadata", id="a lone surrogate in metadata"),

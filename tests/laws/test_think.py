@@ -17,6 +17,7 @@ TRACED = st.builds("{}<think>{}</think>{}".format, st.sampled_from(["", " ", "\n
 @LAW
 @given(text=texts() | TRACED | st.text())
 @example("<think>\n</think>\n\n")
+@example("<think>\nR\n</think>\nC")
 @example("<think>\n\n</think>\n\n")
 @example("<think>\n\n\n</think>\n\n\n")
 @example("<think></think>")

@@ -199,6 +199,16 @@ def test_nothing_is_left_when_the_block_ends(tmp_path):
     assert len(os.listdir("/proc/self/fd")) == files
 
 
+def test_a_client_that_connects_while_the_server_stops_leaks_nothing():
+    files = len(os.listdir("/proc/self/fd"))
+    for _ in range(100):
+        with socket.socket() as late, ScriptedServer(say()) as server:
+            late.setblocking(False)
+            late.connect_ex(("127.0.0.1", server.port))
+    gc.collect()  # what was not closed would warn now
+    assert len(os.listdir("/proc/self/fd")) == files
+
+
 def test_a_server_may_be_entered_again_as_after_an_outage():
     server = ScriptedServer(say("four"), faults=Faults(script=lambda asked, attempt: ["error_500", None][attempt]))
     with server:

@@ -108,17 +108,14 @@ Row = tuple[int, "dict[str, Any] | tuple[str, str]"]
 
 
 def _open(file: Path) -> BinaryIO:
-    raw = file.open("rb")
-    magic = raw.read(4)
-    raw.seek(0)
+    with file.open("rb") as raw:
+        magic = raw.read(4)
     if magic[:2] == b"\x1f\x8b":
-        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+        return cast(BinaryIO, gzip.open(file, "rb"))
     if magic == b"\x28\xb5\x2f\xfd":
-        return cast(
-            BinaryIO,
-            io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, closefd=True, read_across_frames=True)),
-        )
-    return raw
+        stream = zstandard.ZstdDecompressor().stream_reader(file.open("rb"), closefd=True, read_across_frames=True)
+        return cast(BinaryIO, io.BufferedReader(stream))
+    return file.open("rb")
 
 
 def _json_rows(file: Path, fields: Fields) -> Iterator[Row]:

@@ -125,9 +125,10 @@ class ScriptedServer:
         self.port = listener.sockets[0].getsockname()[1]
         started.set_result(None)
         await self._stop.wait()
+        # A connection in the midst of being accepted has a task, which would leak its socket if the listener closed now.
+        while accepting := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.gather(*accepting, return_exceptions=True)
         listener.close()
-        # Connections in the midst of being accepted have a task each, and no transport to abort before it is done.
-        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
         connections = tuple(self._open)
         for connection in connections:
             connection.abort()

@@ -68,7 +68,8 @@ _NUMBER = re.compile(
     rf") ?(?P<tail>.*)"
 )
 _TAIL = re.compile(
-    rf"(?:{_CURRENCY})? ?(?:\\?%|percent|{_STYLE} ?\{{ ?(?:percent|%|\\%) ?\}})? ?(?P<degree>°|\^ ?\\circ|\^ ?\{{ ?\\circ ?\}})?"
+    rf"(?:{_CURRENCY})? ?(?:\\?%|percent|{_STYLE} ?\{{ ?(?:percent|%|\\%) ?\}})? ?"
+    r"(?P<degree>°|\^ ?\\circ|\^ ?\{ ?\\circ ?\})?"
     rf" ?(?:{_STYLE} ?\{{(?P<styled>[^{{}}\d]*)\}}|(?P<words>[^\W\d_]+(?:[ /][^\W\d_]+){{0,3}}))?"
     r"(?P<unit_power>(?<=[}a-z]) ?\^ ?(?:\d|\{ ?-?\d ?\}))?"
 )
@@ -78,13 +79,13 @@ _SHORT_UNITS = frozenset(
 _EAST_ASIAN = "\u2e80"
 """Letters from here on are Chinese, Japanese or Korean, where a counter follows its number without a space."""
 _NO_UNITS = frozenset(
-    "and billion billions cubed factorial fifth fifths fourth fourths half halves hundred hundreds hundredth hundredths "
-    "inf infinity less lots max minus mod modulo more of off or over out pairs plus point quarter quarters sets squared "
-    "tenth tenths third thirds thousand thousands thousandth thousandths times to trillion trillions "
-    "elfu mila mille mil mio mrd".split()
+    "and billion billions cubed factorial fifth fifths fourth fourths half halves hundred hundreds hundredth "
+    "hundredths inf infinity less lots max minus mod modulo more of off or over out pairs plus point quarter quarters "
+    "sets squared tenth tenths third thirds thousand thousands thousandth thousandths times to trillion trillions "
+    "elfu mila mille mil mio mrd e i j n pi x y z".split()
 )
 _SCALES = re.compile(
-    r"(?:arc)?(?:sin|cos|tan|cot|csc|log|exp|sqrt)\w{0,2}$|milliard|milli?on|million|milion|millón|tausend|dutzend|do[cz]en"
+    r"(?:arc)?(?:sin|cos|tan|cot|csc|log|exp|sqrt)\w{0,2}$|milliard|milli?on|milion|millón|tausend|dutzend|do[cz]en"
     r"|douzaine|dozzin|тысяч|миллион|.*[十百千万萬亿億兆半십백천만억조반]"
 )
 """With `_NO_UNITS`: words after a number that make another value of it, or join it to something."""
@@ -173,7 +174,7 @@ def _typography(text: str) -> str:
 
 
 def _unwrapped(flat: str) -> str:
-    """Without surrounding $...$, brackets of display math, whole boxes, braces, and a final full stop; eight frames at most."""
+    """Without up to eight frames ($...$, brackets of display math, whole boxes, braces) and without a final full stop."""
     for _ in range(8):
         flat = flat.strip()
         if flat.endswith(".") and not flat.endswith(".."):

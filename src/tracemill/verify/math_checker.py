@@ -143,9 +143,9 @@ class _Worker:
             self.process = None
 
     async def reap(self) -> None:
-        """Wait for killed children."""
+        """Wait for killed children, and read what they left: until its pipe is empty, asyncio holds a process open."""
         while self.killed:
-            await self.killed[-1].wait()
+            await self.killed[-1].communicate()
             self.killed.pop()
 
 

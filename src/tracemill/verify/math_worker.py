@@ -10,8 +10,9 @@ The text comes from models and is hostile. math-verify is asked only through its
 Memory and processor time are limited, Ctrl-C is left to the parent, and the process ends with its parent. Whoever runs
 it holds the wall clock: math-verify's own timeouts (SIGALRM) do not interrupt a long multiplication, and are off.
 
-math-verify is generous, and a wrong row kept is worse than a right one lost, so `Unreadable` names the shapes on which
-math-verify 0.9.0 was seen to call different answers equal, and `_confirmed` looks again at what it called equal.
+math-verify is generous, and a wrong row kept is worse than a right one lost. So `_UNREADABLE` names the texts that
+math-verify 0.9.0 was seen to read as something else, `_shape` keeps apart what it mixes, and `_confirmed` looks again at
+what it called equal.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ DEEPEST = 40
 """Nested brackets; the grammar recurses some ten Python frames for each."""
 
 _TOO_COMPLEX = (
-    (re.compile(r"\d\s*(?:\^|\*\*)[\s{(]*-?\d+[\s})]*(?:\^|\*\*)"), "a power tower"),
+    (re.compile(r"\d\s*(?:\^|\*\*)[\s{(]*-?\d+[\s}]*(?:\^|\*\*)"), "a power tower"),
     (re.compile(r"(?:\^|\*\*)[\s{(]*-?\d{5,}"), "an exponent of five digits or more"),
     (re.compile(r"\d{5,}[\s)}]*!|![\s)}]*!"), "a large factorial"),
     (re.compile(r"\d{401}"), "a number of more than 400 digits"),
@@ -53,6 +54,9 @@ _UNREADABLE = (
     (re.compile(r"(?<![\\A-Za-z])(?!(?:sqrt|frac)[^A-Za-z])[A-Za-z]{3,}"), "words"),
 )
 """Seen with math-verify 0.9.0: "3 4" = 7 and 2(3) = 5 (read as mixed fractions), f'(x) = f(x), 123_8 = 123."""
+_NAMED = re.compile(r"\\(?:text|mathrm|mathbf|mathbb|mbox|operatorname|begin|end)\s*\{[^{}]*\}")
+"""Commands whose argument is a word, not algebra."""
+_NUMERAL = re.compile(r"[-+]?[0-9]*\.?[0-9]*(?:[eE][-+]?[0-9]{1,3})?")
 
 
 class Unreadable(Exception):
@@ -108,7 +112,7 @@ def _parsed(text: str) -> Any:
     rules = NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none")
     flat = normalize_latex(re.sub(r"\\[,;: ]|\\q?quad(?![A-Za-z])", " ", text), config=rules).strip()
     for pattern, why in _UNREADABLE:
-        if pattern.search(re.sub(r"\\(?:text|mathrm|mathbf|mbox)\s*\{[^{}]*\}", "", flat)):
+        if pattern.search(_NAMED.sub("", flat)) or ("drops" in why and pattern.search(text)):
             raise Unreadable(why)
     if re.search(r"\d\s*\\frac\s*\{\s*(\d+)\s*\}", flat) and _has_improper_mixed(flat):
         raise Unreadable("a mixed number whose fraction is not proper")
@@ -132,8 +136,9 @@ def _has_improper_mixed(flat: str) -> bool:
 
 def _shape(text: str) -> str:
     """What kind of thing an answer is, where math-verify does not care: (1, 2) = {1, 2}, and 1, 1, 2 = 1, 2."""
-    flat = re.sub(r"\\left|\\right|\s|\\[,;:! ]|\$|(?<=\d),(?=\d{3}(?!\d))|\{,\}", "", text)
-    flat = re.sub(r",?(?:\\text\{)?(?<![A-Za-z])(?:and|or)(?![A-Za-z])\}?,?", ",", flat)
+    flat = re.sub(r",?\s*(?:\\text\s*\{\s*)?(?<![A-Za-z])(?:and|or)(?![A-Za-z])\s*\}?,?", ",", text)
+    flat = re.sub(r"\\left|\\right|\s|\\[,;:! ]|\$|(?<=\d),(?=\d{3}(?!\d))|\{,\}", "", flat)
+    flat = re.sub(r"^[A-Za-z]\\in(?![A-Za-z])", "", flat)
     items = depth = 0
     for index, char in enumerate(flat):
         depth += (char in "{([") - (char in "})]")
@@ -150,10 +155,9 @@ def _confirmed(left: Any, right: Any) -> bool:
 
     Two numbers must agree to one part in 10^12 (it takes \sqrt{2}/10^20 for \sqrt{3}/10^20). Two equations must be
     multiples of each other (it takes any two without a solution for equal). An equation equals a value only where its
-    left side is a name, or a function of numbers (it takes x + y = 1 for 1).
+    left side is a name, like x or AB (it takes x + y = 1 for 1).
     """
     import sympy
-    from sympy.core.function import AppliedUndef
     from sympy.core.relational import Relational
     from sympy.logic.boolalg import Boolean
 
@@ -169,11 +173,7 @@ def _confirmed(left: Any, right: Any) -> bool:
         return True
     if len(relations) == 1 and isinstance(relations[0], sympy.Eq):
         name = relations[0].lhs
-        return (
-            name.is_Symbol
-            or (name.is_Mul and all(factor.is_Symbol for factor in name.args))
-            or (isinstance(name, AppliedUndef) and all(arg.is_number for arg in name.args))
-        )
+        return bool(name.is_Symbol or (name.is_Mul and all(factor.is_Symbol for factor in name.args)))
     if all(isinstance(each, sympy.Expr) and each.is_number and each.is_finite for each in (left, right)):
         difference = abs(sympy.N(left.doit() - right.doit(), 30))
         return bool(difference <= 1e-12 * abs(sympy.N(left.doit(), 30)))
@@ -217,13 +217,17 @@ def _die_with_parent() -> None:
 
 
 def _shut_eval() -> None:
-    """Make `sympify` of a text an error: nothing here needs it, and it is `eval`."""
+    """Let sympy turn no text but a numeral into an object: `sympify`, which is `eval`, reaches it by this name."""
     from sympy.parsing import sympy_parser
 
-    def refuse(*_: object) -> None:
-        raise Unreadable("text reached sympy's eval")
+    parse_expr = sympy_parser.parse_expr
 
-    sympy_parser.eval_expr = refuse
+    def numeral(text: str, *rest: Any, **options: Any) -> Any:
+        if not _NUMERAL.fullmatch(text):
+            raise Unreadable("text reached sympy's eval")
+        return parse_expr(text, *rest, **options)
+
+    sympy_parser.parse_expr = numeral
 
 
 def main() -> None:
@@ -232,9 +236,9 @@ def main() -> None:
     _die_with_parent()
     import logging
 
-    import math_verify  # noqa: F401 (imported before memory is limited)
-
     logging.disable(logging.CRITICAL)
+    if not compare("x^2+2x+1", "(x+1)^2")[0]:  # and imports what sympy imports late, some of it through eval
+        sys.exit("math-verify does not know that x^2+2x+1 is (x+1)^2")
     _shut_eval()
     _limit_resources()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")

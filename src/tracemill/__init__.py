@@ -1,3 +1,108 @@
-"""Tracemill: prompts in, verified reasoning data out."""
+"""Tracemill: prompts in, verified reasoning data out.
+
+    import tracemill
+
+    recipe = tracemill.load_recipe("recipes/demo.yaml")
+    report = tracemill.build(recipe, "runs/demo")
+    assert tracemill.audit("runs/demo").ok
+
+This is the public face. Each name is loaded when it is first used, so that `import tracemill` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tracemill.errors import (
+        CorruptRun,
+        DiskError,
+        EndpointError,
+        Interrupted,
+        Locked,
+        LossyConversion,
+        MissingExtra,
+        RecipeError,
+        TracemillError,
+        UsageError,
+    )
+    from tracemill.layouts import from_layout, to_layout
+    from tracemill.mill import build
+    from tracemill.recipe import Recipe, load_recipe
+    from tracemill.record import Message, Prompt, Sample, ToolCall, Usage, Verdict
+    from tracemill.report.audit import audit
+    from tracemill.report.explain import explain
+    from tracemill.report.status import status
+    from tracemill.schema import SCHEMA
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "SCHEMA",
+    "CorruptRun",
+    "DiskError",
+    "EndpointError",
+    "Interrupted",
+    "Locked",
+    "LossyConversion",
+    "Message",
+    "MissingExtra",
+    "Prompt",
+    "Recipe",
+    "RecipeError",
+    "Sample",
+    "ToolCall",
+    "TracemillError",
+    "Usage",
+    "UsageError",
+    "Verdict",
+    "__version__",
+    "audit",
+    "build",
+    "explain",
+    "from_layout",
+    "load_recipe",
+    "status",
+    "to_layout",
+]
+
+_HOMES = {
+    "SCHEMA": "schema",
+    "CorruptRun": "errors",
+    "DiskError": "errors",
+    "EndpointError": "errors",
+    "Interrupted": "errors",
+    "Locked": "errors",
+    "LossyConversion": "errors",
+    "Message": "record",
+    "MissingExtra": "errors",
+    "Prompt": "record",
+    "Recipe": "recipe",
+    "RecipeError": "errors",
+    "Sample": "record",
+    "ToolCall": "record",
+    "TracemillError": "errors",
+    "Usage": "record",
+    "UsageError": "errors",
+    "Verdict": "record",
+    "audit": "report.audit",
+    "build": "mill",
+    "explain": "report.explain",
+    "from_layout": "layouts",
+    "load_recipe": "recipe",
+    "status": "report.status",
+    "to_layout": "layouts",
+}
+"""The module that each public name lives in."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,7 +13,7 @@ import yaml
 from tracemill.engines.local import LocalEngine
 from tracemill.engines.messages import Progress
 from tracemill.errors import CorruptRun, EndpointError, UsageError
-from tracemill.gather.spool import load_spool, open_spool
+from tracemill.gather.spool import Unit, load_spool, open_spool
 from tracemill.models.teachers import open_senders
 from tracemill.plan import Plan
 from tracemill.publish.dataset import publication, publish
@@ -41,6 +41,14 @@ class Watch(Protocol):
 
     def progress(self, progress: Progress) -> None:
         """Called about four times a second while units are worked."""
+        ...
+
+
+class Engine(Protocol):
+    """Whoever schedules units."""
+
+    def run(self, plan: Plan, paths: RunPaths, units: list[Unit]) -> Progress:
+        """Work units to their end, or raise."""
         ...
 
 
@@ -92,6 +100,7 @@ def build(
     workers: int | None = None,
     limit: int | None = None,
     watch: Watch | None = None,
+    engine: Engine | None = None,
     fs: Fs = REAL,
 ) -> BuildReport:
     """Build the dataset of a recipe in `out`, or go on where an earlier build of it stopped.
@@ -100,6 +109,7 @@ def build(
         workers: Processes that ask and check; by default as many as there are cores, at most 4.
         limit: Take only the first so many prompts, in input order.
         watch: Shown what goes on.
+        engine: Who schedules the units; by default worker processes on this machine.
     Raises:
         RecipeError: the recipe or an input cannot be used.
         Locked: another process writes `out`.
@@ -113,7 +123,7 @@ def build(
         raise UsageError(f"--limit must be at least 1, it is {limit}")
     with RunLock(paths.lock) as lock:
         run = _Run(paths, recipe, limit, watch, fs)
-        return run.go(LocalEngine(workers or default_workers(), lock.fd, run.show, fs))
+        return run.go(engine or LocalEngine(workers or default_workers(), lock.fd, run.show, fs))
 
 
 def _check_place(paths: RunPaths) -> None:
@@ -132,7 +142,7 @@ class _Run:
         self.sent = 0
         self.samples = 0
 
-    def go(self, engine: LocalEngine) -> BuildReport:
+    def go(self, engine: Engine) -> BuildReport:
         self._store_recipe()
         self._say_what_was_open()
         self._status(Progress())

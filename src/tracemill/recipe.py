@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Hashable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 from urllib.parse import urlsplit
 
+import orjson
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -32,8 +36,14 @@ from tracemill.errors import RecipeError
 
 ENV_REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
-MAY_HOLD_SECRET = re.compile(r"key|header|url|token|extra", re.IGNORECASE)
+SECRET_KEY = re.compile(r"(^|[_-])(api_?key|auth|authorization|bearer|credentials?|passw(or)?d|secret)$", re.IGNORECASE)
+SCHEME_ONLY = re.compile(r"[A-Za-z_-]{0,20}[ =:]*")
+"""What may stand beside `${env:NAME}` in a header: "Bearer ", "session="."""
+MAY_HOLD_SECRET = re.compile(
+    r"key|header|url|token|extra|auth|bearer|credential|passw|secret|cookie|^teachers\.[^.]*$", re.IGNORECASE
+)
 """Keys whose values no error message repeats."""
+LARGEST_NUMBER = 2**63 - 1
 MAX_RECIPE_BYTES = 1_000_000
 
 
@@ -46,15 +56,51 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, dict) else value
 
 
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    """Values that go into a request's body and key must be JSON, and no secret may lie among them."""
+    try:
+        same = orjson.loads(orjson.dumps(value)) == value
+    except (TypeError, RecursionError):
+        same = False
+    if not same:
+        raise ValueError("only JSON can be sent: texts, numbers up to 64 bits, true, false, null, lists and mappings")
+    _no_secret_in(value)
+    return value
+
+
+def _no_secret_in(value: object) -> None:
+    if isinstance(value, dict):
+        for key, held in value.items():
+            if SECRET_KEY.search(key):
+                raise ValueError(f"{key!r} looks like a secret; secrets go into api_key or headers, as ${{env:NAME}}")
+            _no_secret_in(held)
+    elif isinstance(value, list):
+        for held in value:
+            _no_secret_in(held)
+
+
+def _has_user_info(url: str) -> bool:
+    """Whether a user name or password stands in a URL. Judged by hand: the library's errors repeat what they read."""
+    return "@" in re.split(r"[/?#]", url.partition("//")[2] or url, maxsplit=1)[0]
+
+
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Category = Literal["chat", "code", "math", "stem", "tool_calling"]
 Share = Annotated[float, Field(ge=0, le=1)]
+Plain = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
 class Model(BaseModel):
     """Base of every part of a recipe: frozen, and no unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _numbers_fit(self) -> Self:
+        for name, value in self:
+            if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+                raise ValueError(f"{name} does not fit 64 bits")
+        return self
 
 
 class Fields(Model):
@@ -84,8 +130,15 @@ class PromptFiles(Model):
     """Where the corpus comes from, for the card's attribution."""
     citation: str | None = None
     fields: Fields = Fields()
-    expected_after: str | None = None
+    expected_after: str | None = Field(default=None, min_length=1)
     """If set, the expected answer is what follows the last occurrence of this text (GSM8K: "####")."""
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        if value is not None and _has_user_info(value):
+            raise ValueError("the URL holds a user name or password, and the card would print it")
+        return value
 
 
 class GeneratedPrompts(Model):
@@ -151,10 +204,10 @@ class Teacher(Model):
     revision: str | None = None
     api_key: str | None = None
     headers: dict[str, str] = {}
-    extra_body: dict[str, Any] = {}
+    extra_body: Plain = {}
     """Further fields of each request's body. They are part of the request's identity."""
-    reasoning_on: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": True}}
-    reasoning_off: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": False}}
+    reasoning_on: Plain = {"chat_template_kwargs": {"enable_thinking": True}}
+    reasoning_off: Plain = {"chat_template_kwargs": {"enable_thinking": False}}
     """What is added to the body to turn reasoning on or off."""
     weight: float = Field(default=1.0, gt=0)
     sampling: Sampling = Sampling()
@@ -175,11 +228,19 @@ class Teacher(Model):
     def _url(cls, value: str) -> str:
         if value == "builtin":
             return value
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise ValueError("this is neither 'builtin' nor an http(s) URL such as http://localhost:8000/v1")
-        if parts.username or parts.password:
+        if _has_user_info(value):
             raise ValueError("the URL holds a user name or password; write api_key: ${env:NAME} instead")
+        try:
+            parts = urlsplit(value)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("this is neither 'builtin' nor an http(s) URL such as http://localhost:8000/v1")
+        if parts.query or parts.fragment:
+            raise ValueError(
+                "the URL goes on after its path with ? or #; a base URL such as http://localhost:8000/v1 is wanted"
+            )
         return value.rstrip("/")
 
     @field_validator("api_key")
@@ -193,7 +254,8 @@ class Teacher(Model):
     @classmethod
     def _headers(cls, value: dict[str, str]) -> dict[str, str]:
         for name, text in value.items():
-            if SECRET_HEADER.search(name) and not ENV_REFERENCE.search(text):
+            left = ENV_REFERENCE.sub("", text)
+            if SECRET_HEADER.search(name) and (left == text or not SCHEME_ONLY.fullmatch(left)):
                 raise ValueError(f"header {name!r} looks like a secret; write ${{env:NAME}} and set NAME instead")
         return value
 
@@ -290,9 +352,12 @@ class Recipe(Model):
 
 
 class _SafeLoader(yaml.SafeLoader):
-    """YAML without aliases, and without a key given twice."""
+    """YAML without aliases or tags, and without a key given twice."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
+        if getattr(self.peek_event(), "tag", None) is not None:  # type: ignore[no-untyped-call]
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise RecipeError(f"{mark.name}, line {mark.line + 1}: tags (!name) are not allowed in a recipe")
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise RecipeError(f"{mark.name}, line {mark.line + 1}: aliases (*name) are not allowed in a recipe")
@@ -302,8 +367,10 @@ class _SafeLoader(yaml.SafeLoader):
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            mark = key_node.start_mark
+            if not isinstance(key, Hashable):
+                raise RecipeError(f"{mark.name}, line {mark.line + 1}: a key must be a text, this is a list or mapping")
             if key in seen:
-                mark = key_node.start_mark
                 raise RecipeError(f"{mark.name}, line {mark.line + 1}: key {key!r} is given twice")
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
@@ -311,7 +378,11 @@ class _SafeLoader(yaml.SafeLoader):
 
 def parse_yaml(text: str, name: str) -> Any:
     """`text` as plain values. Tags, aliases and repeated keys are refused; `name` is for the error."""
-    loader = _SafeLoader(text)
+    try:
+        loader = _SafeLoader(text)
+    except yaml.reader.ReaderError as exc:
+        where = f"{name}, line {text.count(chr(10), 0, exc.position) + 1}"
+        raise RecipeError(f"{where}: the character U+{exc.character:04X} is not allowed in YAML") from exc
     loader.name = name
     try:
         return loader.get_single_data()
@@ -319,59 +390,104 @@ def parse_yaml(text: str, name: str) -> Any:
         mark = getattr(exc, "problem_mark", None)
         where = f"{name}, line {mark.line + 1}" if mark else name
         raise RecipeError(f"{where}: this is not YAML that we read: {getattr(exc, 'problem', exc)}") from exc
+    except RecipeError:
+        raise
+    except ValueError as exc:  # a date like 2024-13-45, or a number of thousands of digits
+        raise RecipeError(f"{name}: a number or date cannot be read ({exc}); put it in quotes if it is text") from exc
+    except RecursionError:
+        raise RecipeError(f"{name}: this is nested too deeply") from None
     finally:
         loader.dispose()
 
 
 def set_value(tree: dict[str, Any], assignment: str) -> None:
-    """Change `tree` by one `a.b=value`; the value is read as YAML. List items are named by number."""
+    """Change `tree` by one `a.b=value`; the value is read as YAML. List items are named by number.
+
+    No error repeats the value: it may be a secret that was meant for another place.
+    """
     path, equals, text = assignment.partition("=")
     if not equals or not path:
-        raise RecipeError(f"--set {assignment!r}: write it as key.key=value")
+        shown = "" if MAY_HOLD_SECRET.search(assignment) else f" {assignment!r}"
+        raise RecipeError(f"--set{shown}: write it as key.key=value")
     node: Any = tree
-    keys = path.split(".")
-    for key in keys[:-1]:
+    *way, last = path.split(".")
+    for depth, key in enumerate(way):
         if isinstance(node, list):
-            node = _item(node, key, assignment)
+            number = _item(node, key, path)
+            node[number] = node = {} if node[number] is None else node[number]
         elif isinstance(node, dict):
-            node = node.setdefault(key, {})
-        else:
-            raise RecipeError(f"--set {assignment!r}: {key!r} does not lead into a mapping or list")
+            if node.get(key) is None:
+                node[key] = {}
+            node = node[key]
+        if not isinstance(node, dict | list):
+            raise RecipeError(
+                f"--set {path}: {'.'.join(way[: depth + 1])!r} is one value, neither a mapping nor a list"
+            )
     value = parse_yaml(text, f"--set {path}") if text else ""
     if isinstance(node, list):
-        node[node.index(_item(node, keys[-1], assignment))] = value
-    elif isinstance(node, dict):
-        node[keys[-1]] = value
+        node[_item(node, last, path)] = value
     else:
-        raise RecipeError(f"--set {assignment!r}: there is no mapping or list to set {keys[-1]!r} in")
+        node[last] = value
 
 
-def _item(node: list[Any], key: str, assignment: str) -> Any:
-    if not key.isdigit() or int(key) >= len(node):
-        raise RecipeError(f"--set {assignment!r}: {key!r} is not one of the items 0 to {len(node) - 1}")
-    return node[int(key)]
+def _item(node: list[Any], key: str, path: str) -> int:
+    if not key.isdecimal() or int(key) >= len(node):
+        there = f"the items are 0 to {len(node) - 1}" if node else "the list is empty"
+        raise RecipeError(f"--set {path}: there is no item {key!r}; {there}")
+    return int(key)
 
 
 def recipe_from(tree: object, name: str) -> Recipe:
     """A recipe from plain values; `name` says in errors where they stand."""
     if not isinstance(tree, dict):
-        raise RecipeError(f"{name}: a recipe is a mapping of keys to values, this is {type(tree).__name__}")
+        there = "nothing" if tree is None else type(tree).__name__
+        raise RecipeError(f"{name}: a recipe is a mapping of keys to values, this is {there}")
     try:
         return Recipe.model_validate(tree)
     except ValidationError as exc:
         lines = []
         for error in exc.errors():
             where = ".".join(str(p) for p in error["loc"] if p not in ("files", "generated"))
-            problem = error["msg"].removeprefix("Value error, ")
             if error["type"] == "extra_forbidden":
-                problem = "there is no such key"
-            given = "" if MAY_HOLD_SECRET.search(where) else _shown(error["input"])
-            lines.append(f"{name}: {where or 'recipe'}: {problem}{given}")
+                problem = f"there is no such key. {_nearest(error['loc'])}"
+            else:
+                given = "" if MAY_HOLD_SECRET.search(where) else _shown(error["input"])
+                problem = error["msg"].removeprefix("Value error, ") + given
+            lines.append(f"{name}: {where or 'recipe'}: {problem}")
         raise RecipeError("\n".join(dict.fromkeys(lines))) from None
 
 
 def _shown(value: object) -> str:
     return f" (it is {value!r})" if isinstance(value, str | int | float | bool) else ""
+
+
+def _nearest(loc: Sequence[str | int]) -> str:
+    """The key that was probably meant, and all that are valid there."""
+    valid = _valid_keys(loc[:-1])
+    near = get_close_matches(str(loc[-1]), valid, n=1)
+    return (f"Did you mean {near[0]!r}? " if near else "") + f"Valid keys: {', '.join(valid)}"
+
+
+def _valid_keys(way: Sequence[str | int]) -> list[str]:
+    """The keys of the part of a recipe that `way` leads to."""
+    part: type[BaseModel] = Recipe
+    free = False  # the next step is a key of the user's own, such as a teacher's name
+    for step in way:
+        if step in ("files", "generated") and not free:
+            part = PromptFiles if step == "files" else GeneratedPrompts
+        elif isinstance(step, str) and not free and step in part.model_fields:
+            kind = part.model_fields[step].annotation
+            part = next(iter(_parts_in(kind)), part)
+            free = get_origin(kind) is dict
+        elif isinstance(step, str):
+            free = False
+    return [*part.model_fields, *(["generate"] if part is PromptFiles else [])]
+
+
+def _parts_in(kind: Any) -> list[type[BaseModel]]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return [kind]
+    return [found for inner in get_args(kind) for found in _parts_in(inner)]
 
 
 def load_recipe(path: str | Path, assignments: list[str] | tuple[str, ...] = ()) -> Recipe:
@@ -382,16 +498,18 @@ def load_recipe(path: str | Path, assignments: list[str] | tuple[str, ...] = ())
     """
     file = Path(path)
     try:
-        if file.stat().st_size > MAX_RECIPE_BYTES:
-            raise RecipeError(f"{file}: a recipe larger than {MAX_RECIPE_BYTES:,} bytes is not read")
-        text = file.read_text(encoding="utf-8")
+        with file.open("rb") as opened:
+            data = opened.read(MAX_RECIPE_BYTES + 1)
+        text = data.decode()
     except FileNotFoundError:
         raise RecipeError(f"{file}: there is no such file") from None
-    except (OSError, UnicodeDecodeError) as exc:
+    except (OSError, ValueError) as exc:
         raise RecipeError(f"{file}: cannot be read as text: {exc}") from exc
+    if len(data) > MAX_RECIPE_BYTES:
+        raise RecipeError(f"{file}: a recipe larger than {MAX_RECIPE_BYTES:,} bytes is not read")
     tree = parse_yaml(text, str(file))
     if not isinstance(tree, dict):
-        raise RecipeError(f"{file}: a recipe is a mapping of keys to values, this is {type(tree).__name__}")
+        return recipe_from(tree, str(file))
     for assignment in assignments:
         set_value(tree, assignment)
     return recipe_from(tree, str(file))

@@ -1,27 +1,39 @@
-"""An engine in this process: runs units one after the other, in any order, from stored replies alone.
+"""An engine in this process: runs units one after the other, in the order given.
 
-It proves that rows do not depend on who schedules the work: the audit runs a plan through it again and compares bytes.
+It proves that rows do not depend on who schedules the work: the audit works a plan through it again, from stored replies
+alone, and compares bytes.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Iterable
 
+from tracemill.engines.messages import Progress
 from tracemill.gather.spool import Unit
-from tracemill.models.door import Door
-from tracemill.models.gate import Gate
-from tracemill.plan import Outcome, Pipeline, Plan
+from tracemill.models.door import Door, Mode
+from tracemill.models.gate import GateClosed
+from tracemill.models.teachers import open_gates, open_senders
+from tracemill.plan import Pipeline, Plan
 from tracemill.storage.journal import Journal
+from tracemill.storage.layout import RunPaths
 from tracemill.storage.units import UnitNote, UnitStore
 from tracemill.verify.math_checker import MathChecker
 
 WINDOW = 64
 
 
-def replay(plan: Plan, journal: Path, units: Iterable[Unit], store: UnitStore) -> dict[str, UnitNote]:
+class InlineEngine:
+    """Runs units in this process. Unlike the local engine it has no signals of its own, and no second chance."""
+
+    def run(self, plan: Plan, paths: RunPaths, units: list[Unit]) -> Progress:
+        """Work `units` to their end."""
+        store = UnitStore(paths.units / plan.fingerprint[:16])
+        notes, sent = asyncio.run(_run(plan, paths, units, store, "ask"))
+        return Progress(len(units), len(notes), {"sent": sent})
+
+
+def replay(plan: Plan, paths: RunPaths, units: Iterable[Unit], store: UnitStore) -> dict[str, UnitNote]:
     """Work units in the order given, asking nobody, and commit them to `store`.
 
     Returns:
@@ -29,25 +41,29 @@ def replay(plan: Plan, journal: Path, units: Iterable[Unit], store: UnitStore) -
     Raises:
         NotStored: the journal does not hold a reply that the plan needs.
     """
-    return asyncio.run(_replay(plan, journal, units, store))
+    return asyncio.run(_run(plan, paths, units, store, "replay"))[0]
 
 
-async def _replay(plan: Plan, journal: Path, units: Iterable[Unit], store: UnitStore) -> dict[str, UnitNote]:
-    notes = {}
-    async with _pipeline(plan, journal) as pipeline:
-        for unit in units:
-            outcome: Outcome = await pipeline.run_unit(plan.spool.read(unit))
-            notes[unit.name] = store.commit(unit.name, outcome.tables(), list(outcome.ledger.lines()))
-    return notes
-
-
-@asynccontextmanager
-async def _pipeline(plan: Plan, journal: Path) -> AsyncIterator[Pipeline]:
-    opened = Journal(journal, writable=False)
+async def _run(
+    plan: Plan, paths: RunPaths, units: Iterable[Unit], store: UnitStore, mode: Mode
+) -> tuple[dict[str, UnitNote], int]:
     recipe = plan.recipe
-    door = Door(opened, recipe.teachers, {}, {name: Gate(1) for name in recipe.teachers}, mode="replay")
+    journal = Journal(paths.journal, writable=mode == "ask")
+    senders = open_senders(recipe) if mode == "ask" else {}
+    door = Door(journal, recipe.teachers, senders, open_gates(recipe, 1), mode=mode)
+    notes = {}
     try:
         async with MathChecker(seconds=recipe.verify.math.wall_clock) as checker:
-            yield Pipeline(plan, door, checker, WINDOW)
+            pipeline = Pipeline(plan, door, checker, WINDOW)
+            for unit in units:
+                outcome = await pipeline.run_unit(plan.spool.read(unit))
+                notes[unit.name] = store.commit(unit.name, outcome.tables(), list(outcome.ledger.lines()))
+    except GateClosed:
+        if door.stopped is not None:
+            raise door.stopped from None
+        raise
     finally:
-        opened.close()
+        for sender in senders.values():
+            await sender.close()
+        journal.close()
+    return notes, door.tally.sent

@@ -8,32 +8,36 @@ from __future__ import annotations
 
 import csv
 import glob
-import gzip
-import io
+import json
+import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import orjson
 import pyarrow as pa
-import zstandard
 
 from tracemill.errors import RecipeError
+from tracemill.gather.lines import DAMAGE, MAX_LINE, TextLines, open_file
 from tracemill.recipe import Fields, PromptFiles
 from tracemill.record import CATEGORIES, Message, Prompt
 from tracemill.storage.parquet import read_batches
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
 COMPRESSED = (".gz", ".zst")
-MAX_LINE = 64 * 1024 * 1024
-"""Bytes; a longer line is a bad line, so that no single line can fill the memory."""
 EVIDENCE = 200
 """Characters of a bad line that are kept to show what was there."""
+DEEPEST = 64
+LONG_NUMBER = re.compile(rb"\d{19}")
+LANGUAGE = re.compile(r"[a-z]{2,3}([_-][A-Za-z0-9]{2,8})*")
 
 REASONS = frozenset(
-    {"bad_utf8", "not_json", "not_object", "too_long", "missing_field", "wrong_type", "empty_prompt", "bad_text",
-     "unknown_category", "unreadable"}
+    {"bad_utf8", "not_json", "not_csv", "not_object", "too_long", "too_deep", "missing_field", "wrong_type",
+     "empty_prompt", "bad_text", "unknown_category", "unknown_language", "unreadable"}
 )  # fmt: skip
 """Why an input line is dropped."""
 
@@ -52,16 +56,18 @@ class BadLine:
 
 
 def input_files(source: PromptFiles) -> list[Path]:
-    """The files that a source names, sorted by name.
+    """The files that a source names, sorted by name. Of a directory: those of a known ending that are not hidden.
 
     Raises:
         RecipeError: there are none.
     """
-    given = Path(source.path).expanduser()
+    if "\0" in source.path or not source.path:
+        raise RecipeError(f"prompts {source.name!r}: path {source.path!r} cannot be a file")
+    given = _given(source)
     if given.is_file():
         return [given]
     if given.is_dir():
-        found = [p for p in sorted(given.rglob("*")) if p.is_file() and _format(p) and not p.name.startswith(".")]
+        found = [p for p in sorted(given.rglob("*")) if p.is_file() and _format(p) and not _hidden(p, given)]
         if not found:
             raise RecipeError(
                 f"prompts {source.name!r}: {given} holds no file ending in {', '.join(SUFFIXES)} (.gz, .zst)"
@@ -77,10 +83,26 @@ def input_files(source: PromptFiles) -> list[Path]:
 
 def label(source: PromptFiles, file: Path) -> str:
     """How a file is called in rows: its path below the directory that the source names, else its name."""
-    given = Path(source.path).expanduser()
-    fixed = [part for part in given.parts if not glob.has_magic(part)]
-    base = given if given.is_dir() else Path(*fixed) if len(fixed) < len(given.parts) and fixed else file.parent
-    return file.relative_to(base).as_posix() if file.is_relative_to(base) else file.name
+    given = _given(source)
+    if given.is_file():
+        base = given.parent
+    elif given.is_dir():
+        base = given
+    else:
+        base = Path(*takewhile(lambda part: not glob.has_magic(part), given.parts))
+    called = file.relative_to(base).as_posix() if file.is_relative_to(base) else file.name
+    return os.fsencode(called).decode(errors="backslashreplace")
+
+
+def _given(source: PromptFiles) -> Path:
+    try:
+        return Path(source.path).expanduser()
+    except RuntimeError as exc:
+        raise RecipeError(f"prompts {source.name!r}: {source.path}: {exc}") from exc
+
+
+def _hidden(file: Path, below: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(below).parts)
 
 
 def read_prompts(source: PromptFiles, file: Path) -> Iterator[Prompt | BadLine]:
@@ -107,21 +129,10 @@ Row = tuple[int, "dict[str, Any] | tuple[str, str]"]
 """A row's number, from 1, and the row; or (reason, evidence) where there is none."""
 
 
-def _open(file: Path) -> BinaryIO:
-    with file.open("rb") as raw:
-        magic = raw.read(4)
-    if magic[:2] == b"\x1f\x8b":
-        return cast(BinaryIO, gzip.open(file, "rb"))
-    if magic == b"\x28\xb5\x2f\xfd":
-        stream = zstandard.ZstdDecompressor().stream_reader(file.open("rb"), closefd=True, read_across_frames=True)
-        return cast(BinaryIO, io.BufferedReader(stream))
-    return file.open("rb")
-
-
 def _json_rows(file: Path, fields: Fields) -> Iterator[Row]:
     number = 0
     try:
-        with _open(file) as lines:
+        with open_file(file) as lines:
             while line := lines.readline(MAX_LINE + 1):
                 number += 1
                 if len(line) > MAX_LINE and not line.endswith(b"\n"):
@@ -132,13 +143,17 @@ def _json_rows(file: Path, fields: Fields) -> Iterator[Row]:
                 line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
                 if line.strip():
                     yield number, _json_row(line)
-    except (OSError, EOFError, zstandard.ZstdError) as exc:
-        yield number + 1, ("unreadable", f"{file.name} ends in damage: {exc}")
+    except DAMAGE as exc:
+        yield number + 1, ("unreadable", _excerpt(f"{file.name} ends in damage: {exc}"))
 
 
 def _json_row(line: bytes) -> dict[str, Any] | tuple[str, str]:
     try:
         row = orjson.loads(line)
+        if line.count(b"[") + line.count(b"{") > DEEPEST and _deeper(row, DEEPEST):
+            return "too_deep", f"nested more than {DEEPEST} deep"
+        if LONG_NUMBER.search(line):
+            row = json.loads(line, parse_int=_whole_number)
     except orjson.JSONDecodeError as exc:
         try:
             text = line.decode()
@@ -149,34 +164,72 @@ def _json_row(line: bytes) -> dict[str, Any] | tuple[str, str]:
     return row if isinstance(row, dict) else ("not_object", _excerpt(line.decode(errors="replace")))
 
 
+def _deeper(value: object, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return inner is not None and (levels == 0 or any(_deeper(held, levels - 1) for held in inner))
+
+
+def _whole_number(text: str) -> int | str:
+    """Numbers beyond 64 bits stay the digits that were written; as a float they would be another number."""
+    return int(text) if len(text) < 19 or -(2**63) <= int(text[:25]) < 2**63 else text
+
+
 def _csv_rows(file: Path, fields: Fields) -> Iterator[Row]:
+    """Rows are numbered by the line that they end in. After a row that cannot be read, the next line begins another."""
     csv.field_size_limit(MAX_LINE)
     number = 1
     try:
-        with io.TextIOWrapper(_open(file), encoding="utf-8-sig", newline="") as text:
-            rows = csv.DictReader(text, strict=True)
-            for row in rows:
-                number = rows.line_num
-                if None in row:
-                    yield number, ("wrong_type", f"{len(row[None])} fields more than the header has")
+        with open_file(file) as raw:
+            rows = csv.reader(TextLines(raw), strict=True)
+            header: list[str] | None = None
+            while True:
+                try:
+                    row = next(rows, None)
+                except csv.Error as exc:
+                    number = max(number + 1, rows.line_num)
+                    yield number, ("too_long" if "larger than" in str(exc) else "not_csv", str(exc))
+                    continue
+                if row is None:
+                    return
+                number = max(number, rows.line_num)
+                if not row:
+                    continue
+                if header is None:
+                    header = [name.encode(errors="surrogateescape").decode(errors="replace") for name in row]
+                elif not all(map(_encodable, row)):
+                    text = ",".join(row).encode(errors="surrogateescape")
+                    yield number, ("bad_utf8", _excerpt(text.decode(errors="replace")))
+                elif len(row) > len(header):
+                    yield number, ("wrong_type", f"{len(row) - len(header)} fields more than the header has")
                 else:
-                    yield number, {k: v for k, v in row.items() if v is not None}
-    except (csv.Error, UnicodeDecodeError) as exc:
-        reason = "bad_utf8" if isinstance(exc, UnicodeDecodeError) else "unreadable"
-        yield number + 1, (reason, f"{file.name} cannot be read on from here: {exc}")
-    except (OSError, EOFError, zstandard.ZstdError) as exc:
-        yield number + 1, ("unreadable", f"{file.name} ends in damage: {exc}")
+                    yield number, dict(zip(header, row, strict=False))
+    except DAMAGE as exc:
+        yield number + 1, ("unreadable", _excerpt(f"{file.name} ends in damage: {exc}"))
 
 
 def _parquet_rows(file: Path, fields: Fields) -> Iterator[Row]:
     number = 0
     try:
         for batch in read_batches(file):
-            for row in batch.to_pylist():
+            try:
+                rows: list[Any] = batch.to_pylist()
+            except (ValueError, OverflowError):  # one value spoils the batch: find the row that holds it
+                rows = [_parquet_row(batch.slice(place, 1)) for place in range(batch.num_rows)]
+            for row in rows:
                 number += 1
                 yield number, row
-    except (pa.ArrowException, OSError) as exc:
-        yield number + 1, ("unreadable", f"{file.name} cannot be read on from here: {exc}")
+    except (pa.ArrowException, OSError, ValueError) as exc:
+        yield number + 1, ("unreadable", _excerpt(f"{file.name} cannot be read on from here: {exc}"))
+
+
+def _parquet_row(batch: pa.RecordBatch) -> dict[str, Any] | tuple[str, str]:
+    try:
+        row: dict[str, Any] = batch.to_pylist()[0]
+    except UnicodeDecodeError as exc:
+        return "bad_utf8", _excerpt(str(exc))
+    except (pa.ArrowException, ValueError, OverflowError) as exc:
+        return "wrong_type", _excerpt(str(exc))
+    return row
 
 
 def to_prompt(source: PromptFiles, row: Mapping[str, Any], where: str) -> Prompt | tuple[str, str]:
@@ -184,25 +237,31 @@ def to_prompt(source: PromptFiles, row: Mapping[str, Any], where: str) -> Prompt
     fields = source.fields
     asked = _get(row, fields.prompt)
     if asked is None:
-        return "missing_field", f"no {fields.prompt!r}; there is {', '.join(sorted(map(str, row))) or 'nothing'}"
+        there = ", ".join(sorted(map(str, row))) or "nothing"
+        return "missing_field", _excerpt(f"no {fields.prompt!r}; there is {there}")
     messages = _messages(asked)
     if not isinstance(messages, list):
         return messages
     category = _text(_get(row, fields.category)) if fields.category else source.category
     if category not in CATEGORIES:
-        return "unknown_category", f"{category!r} is not one of {', '.join(CATEGORIES)}"
+        return "unknown_category", f"{_excerpt(repr(category))} is not one of {', '.join(CATEGORIES)}"
     expected = _text(_get(row, fields.expected)) if fields.expected else None
     if fields.expected and expected is None:
-        return "missing_field", f"no {fields.expected!r}; there is {', '.join(sorted(map(str, row)))}"
+        return "missing_field", _excerpt(f"no {fields.expected!r}; there is {', '.join(sorted(map(str, row)))}")
     if expected is not None and source.expected_after is not None:
         _, found, expected = expected.rpartition(source.expected_after)
         if not found:
             return "missing_field", f"{source.expected_after!r} does not stand in {fields.expected!r}"
+    if expected is not None and not expected.strip():
+        return "missing_field", f"{fields.expected!r} holds no answer"
+    language = (_text(_get(row, fields.language)) if fields.language else None) or source.language
+    if fields.language and not LANGUAGE.fullmatch(language):
+        return "unknown_language", _excerpt(f"{language!r} is not a code such as 'en'")
     return Prompt(
         category=category,
         messages=tuple(messages),
         expected=expected.strip() if expected is not None else None,
-        language=(_text(_get(row, fields.language)) if fields.language else None) or source.language,
+        language=language,
         source=source.name,
         source_id=(_text(_get(row, fields.id)) if fields.id else None) or where,
         source_license=(_text(_get(row, fields.license)) if fields.license else None) or source.license,
@@ -250,8 +309,12 @@ def _get(row: Mapping[str, Any], name: str) -> Any:
 def _text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    return str(value) if isinstance(value, int | float) else orjson.dumps(value, default=str).decode()
+    if isinstance(value, int | float | Decimal):
+        return str(value)
+    text = orjson.dumps(value, default=str).decode()
+    return str(orjson.loads(text)) if text.startswith('"') else text
 
 
 def _excerpt(text: str) -> str:
-    return text if len(text) <= EVIDENCE else text[:EVIDENCE] + "..."
+    text = text if len(text) <= EVIDENCE else text[:EVIDENCE] + "..."
+    return text.encode(errors="backslashreplace").decode()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +19,7 @@ from typing import Any
 import orjson
 
 from tracemill import identity
+from tracemill.errors import CorruptRun, RecipeError
 from tracemill.gather.files import BadLine, input_files, label, read_prompts
 from tracemill.ledger import Ledger
 from tracemill.recipe import PromptFiles, PromptSource, Recipe
@@ -61,7 +63,7 @@ class Spool:
     def identity(self) -> list[Any]:
         """What of the input can change a row: names and contents, not paths or dates."""
         return [
-            [source["name"], source.get("generated"), [f["sha256"] for f in source.get("files", [])]]
+            [source["name"], source.get("generated"), [[f["name"], f["sha256"]] for f in source.get("files", [])]]
             for source in self.inputs
         ]
 
@@ -85,9 +87,14 @@ class Spool:
         """The prompts of a unit in key order, equal ones numbered in input order."""
         found: list[tuple[str, int, Prompt]] = []
         for name in unit.partitions:
-            for line in fs.read(self.directory / f"{name}.jsonl").splitlines():
-                order, prompt = _unspooled(line)
-                found.append((prompt.hash, order, prompt))
+            path = self.directory / f"{name}.jsonl"
+            try:
+                spooled = [_unspooled(line) for line in fs.read(path).splitlines()]
+            except (FileNotFoundError, ValueError, KeyError, TypeError) as exc:
+                raise CorruptRun(f"{path}: the prompts of this run cannot be read back: {exc}") from exc
+            if len(spooled) != self.partitions[name]:
+                raise CorruptRun(f"{path}: holds {len(spooled)} prompts instead of {self.partitions[name]}")
+            found += [(prompt.hash, order, prompt) for order, prompt in spooled]
         found.sort(key=lambda item: item[:2])
         seen: dict[str, int] = {}
         out = []
@@ -117,7 +124,7 @@ def open_spool(
         tell: Called now and then with the number of rows read so far.
     """
     place = directory / _fingerprint(recipe, limit)
-    if not (place / "spool.json").exists():
+    if not _whole(place, fs):
         aside = directory / f".{place.name}.tmp"
         if aside.exists():
             shutil.rmtree(aside)
@@ -130,6 +137,17 @@ def open_spool(
         fs.sync_dir(directory)
         crash_point("spool.committed")
     return load_spool(place, fs)
+
+
+def _whole(place: Path, fs: Fs) -> bool:
+    """Whether a spool is there with every file as long as it was: only names, not contents, are waited for on the
+    disk, and a power failure may have cut some.
+    """
+    try:
+        told = json.loads(fs.read(place / "spool.json"))
+        return all((place / name).stat().st_size == size for name, size in told["bytes"].items())
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def load_spool(place: Path, fs: Fs = REAL) -> Spool:
@@ -145,7 +163,7 @@ def _fingerprint(recipe: Recipe, limit: int | None) -> str:
         told: dict[str, Any] = source.model_dump(mode="json")
         if isinstance(source, PromptFiles):
             stats = [(p, p.stat()) for p in input_files(source)]
-            told["files"] = [[str(p), s.st_size, s.st_mtime_ns] for p, s in stats]
+            told["files"] = [[os.fsencode(p).hex(), s.st_size, s.st_mtime_ns] for p, s in stats]
         parts.append(told)
     return identity.digest(parts)[:16]
 
@@ -204,7 +222,14 @@ def _write(directory: Path, recipe: Recipe, limit: int | None, fs: Fs, tell: Cal
         for name in large:
             counts.pop(name)
             counts.update(_split(directory, name, fs))
-    told = {"format": FORMAT, "inputs": inputs, "partitions": counts, "ledger": list(ledger.lines())}
+    sizes = {name: (directory / name).stat().st_size for name in fs.names(directory)}
+    told = {
+        "format": FORMAT,
+        "inputs": inputs,
+        "partitions": counts,
+        "bytes": sizes,
+        "ledger": list(ledger.lines()),
+    }
     fs.replace(directory / "spool.json", json.dumps(told, sort_keys=True).encode())
 
 
@@ -234,8 +259,11 @@ def _describe(source: PromptSource) -> dict[str, Any]:
         return {**about, "generated": source.model_dump(mode="json", exclude={"name", "license"})}
     files = []
     for path in input_files(source):
-        with path.open("rb") as file:
-            hashed = hashlib.file_digest(file, "sha256").hexdigest()
+        try:
+            with path.open("rb") as file:
+                hashed = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as exc:
+            raise RecipeError(f"prompts {source.name!r}: {path} cannot be read: {exc.strerror or exc}") from exc
         files.append({"name": label(source, path), "bytes": path.stat().st_size, "sha256": hashed})
     return {**about, "url": source.url, "citation": source.citation, "files": files}
 

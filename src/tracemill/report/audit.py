@@ -258,7 +258,7 @@ def _replayed(paths: RunPaths, plan: Plan, manifest: Manifest) -> Check:
         again = RunPaths(Path(scratch))
         store = UnitStore(again.units)
         try:
-            notes = replay(plan, paths.journal, reversed(plan.units), store)
+            notes = replay(plan, paths, reversed(plan.units), store)
             spool = plan.spool
             ordered = [notes[unit.name] for unit in plan.units]
             second = publish(

@@ -41,7 +41,7 @@ _passes: dict[str, int] = {}
 
 
 def crash_point(name: str) -> None:
-    """Die by SIGKILL if a test asked for it; otherwise nothing."""
+    """Kill this run, all of its processes, if a test asked for it; otherwise nothing."""
     asked = os.environ.get("TRACEMILL_CRASH")
     if not asked:
         return
@@ -50,7 +50,7 @@ def crash_point(name: str) -> None:
         return
     _passes[name] = _passes.get(name, 0) + 1
     if _passes[name] == int(count or 1):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 @contextmanager
@@ -130,29 +130,36 @@ class Fs:
     def names(self, path: Path) -> list[str]:
         """Sorted names in a directory; none if it is not there."""
         try:
-            return sorted(os.listdir(path))
+            with disk_errors(path):
+                return sorted(os.listdir(path))
         except FileNotFoundError:
             return []
 
     def free_bytes(self, path: Path) -> tuple[int, int]:
         """(free for us, size of the file system) in bytes."""
-        stat = os.statvfs(path)
+        with disk_errors(path):
+            stat = os.statvfs(path)
         return stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize
 
     def replace(self, path: Path, data: bytes, durable: bool = True) -> None:
         """Put `data` at `path` at once: readers see the old file or the new one."""
         aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with disk_errors(path), self.create(aside) as file:
-            file.write(data)
-            if durable:
-                self.sync(file, aside)
-        self.rename(aside, path)
+        try:
+            with disk_errors(path), self.create(aside) as file:
+                file.write(data)
+                if durable:
+                    self.sync(file, aside)
+            self.rename(aside, path)
+        except DiskError:
+            aside.unlink(missing_ok=True)  # on a full disk, half a file would only take up more of it
+            raise
         if durable:
             self.sync_dir(path.parent)
 
     def put_if_absent(self, path: Path, data: bytes) -> None:
         """Put `data` at `path` unless something is there. Raises FileExistsError."""
-        handle, name = tempfile.mkstemp(prefix=".put-", dir=path.parent)
+        with disk_errors(path):
+            handle, name = tempfile.mkstemp(prefix=".put-", dir=path.parent)
         aside = Path(name)
         try:
             with disk_errors(path), os.fdopen(handle, "wb") as file:

@@ -16,51 +16,32 @@ import queue
 import sqlite3
 import threading
 import time
+import zlib
 from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import zstandard
 
-from tracemill.errors import CorruptRun, DiskError, TracemillError
+from tracemill.errors import CorruptRun, TracemillError
 from tracemill.storage.fs import REAL, Fs, crash_point
+from tracemill.storage.sqlite import FORMAT, connect, damage_told, disk_error
 
-FORMAT = 1
-"""Version of the journal's files. A newer Tracemill reads older ones; an older one refuses newer ones."""
-APPLICATION_ID = 0x54524D4A
 GROUP_ROWS = 256
 """Most rows in one commit: durable throughput hardly grows beyond (measured: 16 rows 3,092/s, 256 rows 14,784/s)."""
 OPEN_FILES = 8
 PROMPTS_PER_RANGE = 10_000
 MAX_RANGES = 256
-BUSY_SECONDS = 60
 REPLY = "reply"
 
-_TABLE = """
-CREATE TABLE IF NOT EXISTS replies (
-    id INTEGER PRIMARY KEY,
-    key BLOB NOT NULL,
-    outcome TEXT NOT NULL,
-    status INTEGER,
-    max_tokens INTEGER NOT NULL,
-    finish_reason TEXT,
-    prompt_tokens INTEGER,
-    completion_tokens INTEGER,
-    attempt INTEGER NOT NULL,
-    latency_ms INTEGER,
-    at REAL NOT NULL,
-    teacher TEXT,
-    endpoint TEXT,
-    model TEXT,
-    body BLOB
-);
-CREATE INDEX IF NOT EXISTS replies_by_key ON replies (key);
-"""
 _COLUMNS = (
     "key, outcome, status, max_tokens, finish_reason, prompt_tokens, completion_tokens, attempt, latency_ms, at, "
-    "teacher, endpoint, model, body"
+    "teacher, endpoint, model, body, crc"
 )
+LARGEST_INTEGER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +138,9 @@ class Journal:
         reader = self._reader(number)
         if reader is None:
             return []
-        found = reader.execute(f"SELECT {_COLUMNS} FROM replies WHERE key = ? ORDER BY id", (bytes.fromhex(key),))  # noqa: S608
-        return [self._entry(row) for row in found]
+        query = f"SELECT {_COLUMNS} FROM replies WHERE key = ? ORDER BY id"  # noqa: S608  our own column names
+        with damage_told(self._path(number)):
+            return [self._entry(row) for row in reader.execute(query, (bytes.fromhex(key),))]
 
     def counts(self) -> dict[str, int]:
         """Entries by outcome, over the whole journal."""
@@ -167,22 +149,26 @@ class Journal:
             reader = self._reader(number)
             if reader is None:
                 continue
-            for outcome, count in reader.execute("SELECT outcome, count(*) FROM replies GROUP BY outcome"):
-                out[outcome] = out.get(outcome, 0) + count
+            with damage_told(self._path(number)):
+                for outcome, count in reader.execute("SELECT outcome, count(*) FROM replies GROUP BY outcome"):
+                    out[outcome] = out.get(outcome, 0) + count
         return out
 
     def check(self) -> list[str]:
-        """What SQLite finds wrong with the files; an empty list if nothing."""
+        """What is wrong with the files, found by SQLite and by reading every row; an empty list if nothing."""
         wrong = []
         for number in range(self.ranges):
             path = self._path(number)
             try:
                 reader = self._reader(number)
                 if reader is not None:
-                    said = [row[0] for row in reader.execute("PRAGMA integrity_check(5)")]
-                    wrong += [f"{path.name}: {line}" for line in said if line != "ok"]
-            except sqlite3.DatabaseError as exc:
-                wrong.append(f"{path.name}: {exc}")
+                    with damage_told(path):
+                        said = [row[0] for row in reader.execute("PRAGMA integrity_check(5)")]
+                        wrong += [f"{path.name}: {line}" for line in said if line != "ok"]
+                        for row in reader.execute(f"SELECT {_COLUMNS} FROM replies ORDER BY id"):  # noqa: S608
+                            self._entry(row)
+            except CorruptRun as exc:
+                wrong.append(str(exc))
         return wrong
 
     def close(self) -> None:
@@ -206,14 +192,16 @@ class Journal:
             return self._readers[number]
         if not self._path(number).exists() and not self._writable:
             return None
-        connection = _connect(self._path(number))
+        connection = connect(self._path(number))
         self._readers[number] = connection
         if len(self._readers) > OPEN_FILES:
             self._readers.popitem(last=False)[1].close()
         return connection
 
     def _entry(self, row: tuple[Any, ...]) -> Entry:
-        key, outcome, status, max_tokens, finish, prompt, completion, attempt, latency, at, *who, body = row
+        key, outcome, status, max_tokens, finish, prompt, completion, attempt, latency, at, *who, body, crc = row
+        if crc != _crc(row[:-1]):
+            raise CorruptRun(f"the entry of request {key.hex() if isinstance(key, bytes) else key!r} is damaged")
         return Entry(
             key=key.hex(),
             outcome=outcome,
@@ -263,9 +251,9 @@ class Journal:
     ) -> TracemillError | None:
         if self._broken is not None:
             return self._broken
-        rows = [_row(entry, zipper) for entry in entries]
         try:
-            connection = connections.pop(number, None) or _connect(self._path(number))
+            rows = [_row(entry, zipper) for entry in entries]
+            connection = connections.pop(number, None) or connect(self._path(number))
             connections[number] = connection
             if len(connections) > OPEN_FILES:
                 connections.popitem(last=False)[1].close()
@@ -277,9 +265,12 @@ class Journal:
             crash_point("journal.after_commit")
         except sqlite3.Error as exc:
             # A connection whose commit failed is in doubt: no later commit of this process is trusted either.
-            self._broken = _disk_error(self._path(number), exc)
-            return self._broken
-        return None
+            self._broken = disk_error(self._path(number), exc)
+        except TracemillError as exc:
+            self._broken = exc
+        except Exception as exc:  # whoever waits must hear of it, whatever it is
+            self._broken = TracemillError(f"{self._path(number)}: a reply cannot be stored: {exc!r}")
+        return self._broken
 
 
 def _acknowledge(futures: list[asyncio.Future[None]], error: TracemillError | None) -> None:
@@ -294,82 +285,40 @@ def _acknowledge(futures: list[asyncio.Future[None]], error: TracemillError | No
 
     if futures:
         loop = futures[0].get_loop()
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop may have been closed
             loop.call_soon_threadsafe(tell)
 
 
 def _row(entry: Entry, zipper: zstandard.ZstdCompressor) -> tuple[Any, ...]:
-    return (
+    values = (
         bytes.fromhex(entry.key),
         entry.outcome,
         entry.status,
         entry.max_tokens,
-        entry.finish_reason,
-        entry.prompt_tokens,
-        entry.completion_tokens,
+        _storable(entry.finish_reason),
+        _storable(entry.prompt_tokens),
+        _storable(entry.completion_tokens),
         entry.attempt,
         entry.latency_ms,
-        entry.at or time.time(),
+        float(entry.at or time.time()),
         entry.teacher,
         entry.endpoint,
-        entry.model,
+        _storable(entry.model),
         zipper.compress(entry.body) if entry.body else None,
     )
+    return (*values, _crc(values))
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    new = not path.exists()
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        _into_wal_mode(connection)
-        connection.execute("PRAGMA synchronous=FULL")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > FORMAT:
-            raise CorruptRun(
-                f"{path}: written by a newer Tracemill (journal format {version}, this one knows {FORMAT}); upgrade to read it"
-            )
-        if version == 0:
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {_TABLE} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={FORMAT}; COMMIT"
-            )
-    except sqlite3.Error as exc:
-        connection.close()
-        if new:
-            raise _disk_error(path, exc) from exc
-        raise CorruptRun(
-            f"{path}: not a journal that can be read: {exc}. Restore it from a copy, or move it away"
-        ) from exc
-    except CorruptRun:
-        connection.close()
-        raise
-    return connection
+def _storable(told: Any) -> Any:
+    """What a server said of itself, cut to what SQLite can hold: a strange number must not cost a paid reply."""
+    if isinstance(told, int) and abs(told) > LARGEST_INTEGER:
+        return None
+    return told.encode(errors="replace").decode() if isinstance(told, str) else told
 
 
-def _into_wal_mode(connection: sqlite3.Connection) -> None:
-    """Switch to WAL. Two processes that open a new file at once may both need the exclusive lock for an instant, and
-    SQLite reports that without waiting.
-    """
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as exc:
-            if "locked" not in str(exc) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-def _disk_error(path: Path, exc: sqlite3.Error) -> TracemillError:
-    text = str(exc)
-    if "full" in text:
-        return DiskError(
-            f"the disk is full at {path}. Nothing that was acknowledged is lost: "
-            "free some space and run the same command again"
-        )
-    if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
-        return CorruptRun(f"{path}: the journal is damaged: {text}")
-    return DiskError(f"{path}: the journal cannot be written: {text}")
+def _crc(values: Sequence[Any]) -> int:
+    """Checksum of a row. SQLite has none of its own, and a changed bit in a row would go unseen."""
+    return zlib.crc32(repr(tuple(values)).encode(errors="backslashreplace"))
 
 
 def _read_format(directory: Path, fs: Fs) -> int:
@@ -377,7 +326,12 @@ def _read_format(directory: Path, fs: Fs) -> int:
         told = json.loads(fs.read(directory / "journal.json"))
         if told["format"] > FORMAT:
             raise CorruptRun(f"{directory}: written by a newer Tracemill (journal format {told['format']}); upgrade")
-        return int(told["ranges"])
+        ranges = int(told["ranges"])
+        if not 1 <= ranges <= MAX_RANGES:
+            raise ValueError(f"{ranges} ranges")
+        return ranges
+    except CorruptRun:
+        raise
     except FileNotFoundError:
         raise CorruptRun(f"{directory}: there is no journal here (journal.json is missing)") from None
     except (ValueError, KeyError, TypeError) as exc:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tracemill.errors import Locked
+from tracemill.storage.fs import disk_errors
 
 PATIENCE = 0.8
 """Seconds to wait for a dying predecessor: contract P8 gives a second process one second to leave."""
@@ -30,8 +31,9 @@ class RunLock:
         self.fd = -1
 
     def __enter__(self) -> RunLock:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        with disk_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + self.patience
         while True:
             try:
@@ -50,8 +52,9 @@ class RunLock:
         if not self.claim:
             return self
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-        os.ftruncate(self.fd, 0)
-        os.pwrite(self.fd, json.dumps(owner).encode(), 0)
+        with disk_errors(self.path):
+            os.ftruncate(self.fd, 0)
+            os.pwrite(self.fd, json.dumps(owner).encode(), 0)
         os.set_inheritable(self.fd, True)
         return self
 

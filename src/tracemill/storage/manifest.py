@@ -16,7 +16,7 @@ from typing import Any
 from tracemill.errors import CorruptRun, Locked
 from tracemill.storage.fs import REAL, Fs, crash_point
 from tracemill.storage.layout import RunPaths
-from tracemill.storage.parquet import Part
+from tracemill.storage.parquet import Part, file_sha256
 
 FORMAT = 1
 """Version of the manifest. A newer Tracemill reads older ones; an older one refuses newer ones."""
@@ -53,8 +53,7 @@ def read(path: Path, fs: Fs = REAL) -> Manifest:
     data = fs.read(path)
     try:
         content = json.loads(data)
-        version = content["format"]
-        number = content["number"]
+        version, number = int(content["format"]), int(content["number"])
     except (ValueError, KeyError, TypeError) as exc:
         raise CorruptRun(f"{path}: not a manifest: {exc}") from exc
     if version > FORMAT:
@@ -111,6 +110,8 @@ def roll_forward(paths: RunPaths, fs: Fs = REAL) -> Manifest:
     shown = {entry["path"] for entry in manifest.files}
     for entry in manifest.files:
         public, target = paths.root / entry["path"], paths.root / entry["object"]
+        if not target.exists():
+            _bring_back(public, target, entry["sha256"], fs)
         if public.exists() and public.samefile(target):
             continue
         fs.mkdir(public.parent)
@@ -135,3 +136,10 @@ def roll_forward(paths: RunPaths, fs: Fs = REAL) -> Manifest:
         if name not in kept:
             fs.unlink(paths.objects / name)
     return manifest
+
+
+def _bring_back(public: Path, target: Path, sha256: str, fs: Fs) -> None:
+    """An object that was taken away is linked again from its public name, if that still holds the same bytes."""
+    if not public.exists() or file_sha256(public, fs) != sha256:
+        raise CorruptRun(f"{target}: the manifest names this file, and it is missing")
+    fs.link(public, target)

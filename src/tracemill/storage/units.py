@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from tracemill.storage.fs import REAL, Fs, crash_point
-from tracemill.storage.parquet import ParquetFile, damage
+from tracemill.storage.parquet import ParquetFile, damage, file_sha256
 
 KINDS = ("kept", "rejected", "failed")
 
@@ -46,7 +46,7 @@ class UnitStore:
             told = json.loads(self.fs.read(self.directory / f"{unit}.json"))
             note = UnitNote(told["unit"], told["files"], told["ledger"])
             whole = all((self.directory / f["name"]).stat().st_size == f["bytes"] for f in note.files.values())
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return note if whole else None
 
@@ -85,6 +85,8 @@ class UnitStore:
         """What is wrong with a unit's files, found by reading them whole."""
         for entry in note.files.values():
             problem = damage(self.directory / entry["name"], entry["rows"])
+            if problem is None and file_sha256(self.directory / entry["name"], self.fs) != entry["sha256"]:
+                problem = "it does not have the sha256 of its note"
             if problem:
                 return f"{entry['name']}: {problem}"
         return None

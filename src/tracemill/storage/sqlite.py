@@ -1,0 +1,111 @@
+"""One SQLite file of the journal: how it is opened, what is in it, and what its errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import zstandard
+
+from tracemill.errors import CorruptRun, DiskError, TracemillError
+
+FORMAT = 1
+"""Version of the journal's files. A newer Tracemill reads older ones; an older one refuses newer ones."""
+APPLICATION_ID = 0x54524D4A
+BUSY_SECONDS = 60
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS replies (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL,
+    outcome TEXT NOT NULL,
+    status INTEGER,
+    max_tokens INTEGER NOT NULL,
+    finish_reason TEXT,
+    prompt_tokens INTEGER,
+    completion_tokens INTEGER,
+    attempt INTEGER NOT NULL,
+    latency_ms INTEGER,
+    at REAL NOT NULL,
+    teacher TEXT,
+    endpoint TEXT,
+    model TEXT,
+    body BLOB,
+    crc INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS replies_by_key ON replies (key);
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a file of the journal, or make it.
+
+    Raises:
+        CorruptRun: it is no journal, or a newer Tracemill wrote it.
+        DiskError: the disk is full or refuses.
+    """
+    try:
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as exc:
+        raise disk_error(path, exc) from exc
+    try:
+        _into_wal_mode(connection)
+        connection.execute("PRAGMA synchronous=FULL")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > FORMAT:
+            raise CorruptRun(
+                f"{path}: written by a newer Tracemill (journal format {version}, this one knows {FORMAT}); upgrade to read it"
+            )
+        if version == 0:
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {_TABLE} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={FORMAT}; COMMIT"
+            )
+    except sqlite3.Error as exc:
+        connection.close()
+        raise disk_error(path, exc) from exc
+    except CorruptRun:
+        connection.close()
+        raise
+    return connection
+
+
+def _into_wal_mode(connection: sqlite3.Connection) -> None:
+    """Switch to WAL. Two processes that open a new file at once may both need the exclusive lock for an instant, and
+    SQLite reports that without waiting.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if "locked" not in str(exc) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def disk_error(path: Path, exc: sqlite3.Error) -> TracemillError:
+    """Our error for what SQLite says."""
+    text = str(exc)
+    if "full" in text:
+        return DiskError(
+            f"the disk is full at {path}. Nothing that was acknowledged is lost: "
+            "free some space and run the same command again"
+        )
+    if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
+        return CorruptRun(f"{path}: the journal is damaged: {text}. Restore it from a copy, or move it away")
+    return DiskError(f"{path}: the journal cannot be written: {text}")
+
+
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged file raises into our error, naming the file."""
+    try:
+        yield
+    except sqlite3.OperationalError as exc:
+        raise disk_error(path, exc) from exc
+    except (sqlite3.Error, zstandard.ZstdError, ValueError, TypeError, AttributeError) as exc:
+        raise CorruptRun(f"{path}: the journal is damaged: {exc}. Restore it from a copy, or move it away") from exc

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from importlib.resources import files
@@ -90,6 +91,16 @@ def test_the_commands_of_a_page_exist(page):
 def test_commands_that_look_at_the_demo_work(command, beside_a_demo):
     done = subprocess.run([sys.executable, "-m", "tracemill", *command], cwd=beside_a_demo, capture_output=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_audit_that_doubts_exits_1(beside_a_demo):
+    shutil.copytree(beside_a_demo / "demo", beside_a_demo / "edited")
+    with (beside_a_demo / "edited" / "README.md").open("a") as card:
+        card.write("A sentence that nobody published.\n")
+    command = [sys.executable, "-m", "tracemill", "audit", "edited", "--quick"]
+    done = subprocess.run(command, cwd=beside_a_demo, capture_output=True, text=True)
+    assert "DOUBT" in done.stdout
+    assert done.returncode == 1
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -19,7 +19,10 @@ from tracemill.testing import Answer, ScriptedServer
 GSM8K = shared("gsm8k")
 pytestmark = pytest.mark.skipif(not GSM8K.exists(), reason="GSM8K's files are not beside the project")
 
-TEACHERS = {"small": ("gpt3-6b", "6b_finetuning", "6b_verification"), "large": ("gpt3-175b", "175b_finetuning", "175b_verification")}
+TEACHERS = {
+    "small": ("gpt3-6b", "6b_finetuning", "6b_verification"),
+    "large": ("gpt3-175b", "175b_finetuning", "175b_verification"),
+}
 
 LABEL_IS_WRONG: dict[str, str] = {}
 """Solutions whose label we do not follow, and why."""
@@ -92,7 +95,10 @@ def test_the_verifier_agrees_with_every_label(recorded, tmp_path):
     label = labels(recorded)
     columns = ["source_id", "sample_index", "generator"]
     kept = {(r["source_id"], r["sample_index"]) for r in rows(tmp_path / "run", "data", columns)}
-    lost = {(r["source_id"], r["sample_index"]): r for r in rows(tmp_path / "run", "rejected", [*columns, "reason", "evidence"])}
+    lost = {
+        (r["source_id"], r["sample_index"]): r
+        for r in rows(tmp_path / "run", "rejected", [*columns, "reason", "evidence"])
+    }
     assert len(kept) + len(lost) == len(label) == 3724
     duplicates = {k for k, r in lost.items() if r["reason"] == "duplicate"}
     wrong_kept = {k for k in kept if not label[k]} - LABEL_IS_WRONG.keys()
@@ -116,7 +122,10 @@ def test_without_answers_a_higher_majority_keeps_fewer_and_better(recorded, tmp_
         for threshold in (0.5, 0.75, 1.0):
             report = build(recipe(path, server.url, expected=False, majority=threshold), tmp_path / "run")
             assert report.sent == (3724 if threshold == 0.5 else 0)
-            kept = [(r["source_id"], r["sample_index"]) for r in rows(tmp_path / "run", "data", ["source_id", "sample_index"])]
+            kept = [
+                (r["source_id"], r["sample_index"])
+                for r in rows(tmp_path / "run", "data", ["source_id", "sample_index"])
+            ]
             figures[threshold] = (len(kept), sum(label[k] for k in kept) / len(kept))
     print("\n" + ", ".join(f"majority {t}: {n} kept, {a:.1%} right" for t, (n, a) in figures.items()))
     counts, accuracy = zip(*figures.values(), strict=True)

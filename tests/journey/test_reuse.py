@@ -29,7 +29,7 @@ FREE_EDITS = {
     "another layout": "publish.layout=v3",
     "the row groups": "publish.row_group_rows=1000",
     "the licence": "license=MIT",
-    "the version": "version=2",
+    "the version": "version='2'",
     "the contact": "contact=rows@example.org",
     "how often it may be asked anew": "respond.ask_anew=0",
     "a lower limit": "teachers.main.sampling.max_tokens=5000",
@@ -49,7 +49,7 @@ def test_an_edit_that_changes_no_question_asks_nothing(edit, scene):
 
 
 def test_another_endpoint_is_asked_nothing_that_the_first_has_answered(scene):
-    server, out, recipe = scene
+    _, out, recipe = scene
     build(recipe(), out, workers=1)
     before = published(out)
     with ScriptedServer(lambda body: 1 / 0) as other:

@@ -37,7 +37,9 @@ def holder(path: Path, *words: str) -> tuple[subprocess.Popen, str]:
 
 def end(process: subprocess.Popen) -> None:
     process.kill()
-    process.communicate()
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
 
 
 def test_a_second_process_is_refused_within_a_second_and_told_who_holds_the_run(tmp_path):
@@ -55,8 +57,7 @@ def test_a_second_process_is_refused_within_a_second_and_told_who_holds_the_run(
 
 def test_the_lock_of_a_killed_process_is_free_at_once(tmp_path):
     process, _ = holder(tmp_path / "lock")
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    end(process)
     began = time.monotonic()
     with RunLock(tmp_path / "lock", patience=0):
         assert time.monotonic() - began < 0.2
@@ -103,6 +104,6 @@ def test_a_holder_whose_name_cannot_be_read_is_another_process(tmp_path, content
 
 
 def test_a_place_that_cannot_be_written_is_a_disk_error(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(DiskError, match="lock"), RunLock(tmp_path / "file" / "lock"):
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(DiskError, match="lock"), RunLock(tmp_path / "lock"):
         pass

@@ -18,7 +18,9 @@ def main() -> None:
     from tracemill.cli.app import app
 
     try:
-        app(standalone_mode=False)
+        left = app(standalone_mode=False)
+        if isinstance(left, int) and left:
+            _leave(left)
     except TracemillError as exc:
         sys.stderr.write(f"{exc}\n")
         if isinstance(exc, Interrupted):
@@ -45,15 +47,16 @@ def main() -> None:
 
 
 def _usage_error(exc: BaseException) -> int | None:
-    """Click's own errors print themselves; anything else is None."""
-    from click.exceptions import Abort, ClickException, Exit
+    """What the command line's own errors mean; None for anything else. They print themselves."""
+    import typer
+    from typer.exceptions import TyperException
 
-    if isinstance(exc, Exit):
+    if isinstance(exc, typer.Exit):
         return exc.exit_code
-    if isinstance(exc, Abort):
+    if isinstance(exc, typer.Abort):
         return 130
-    if isinstance(exc, ClickException):
-        exc.show()
+    if isinstance(exc, TyperException):
+        getattr(exc, "show", lambda: sys.stderr.write(f"{exc}\n"))()
         return 2
     return None
 

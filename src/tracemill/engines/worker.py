@@ -138,16 +138,23 @@ class Worker:
             lines = list(outcome.ledger.lines())
             await asyncio.to_thread(lambda: self.store.commit(unit.name, outcome.tables(), lines))
             say(done=unit.name)
-        except (GateClosed, asyncio.CancelledError):
+        except asyncio.CancelledError:
             pass
+        except GateClosed:
+            if self.door.stopped is not None:
+                self._fail(self.door.stopped)
         except BaseException as exc:
-            if self.failure is None:
-                self.failure = exc
-                tell_failure(exc)
-                self.door.stop(exc if isinstance(exc, TracemillError) else None)
+            self._fail(exc)
         finally:
             begun.set()
             self._slots.release()
+
+    def _fail(self, exc: BaseException) -> None:
+        """Tell the parent of the first error, and send nothing more."""
+        if self.failure is None:
+            self.failure = exc
+            tell_failure(exc)
+            self.door.stop(exc if isinstance(exc, TracemillError) else None)
 
     def _count(self, fates: Iterable[Fate]) -> None:
         for fate in fates:
@@ -185,9 +192,22 @@ def tell_failure(exc: BaseException) -> None:
         say(crash="".join(traceback.format_exception(exc)))
 
 
+def show_tasks() -> None:
+    """On SIGUSR1: what every task is waiting for, on stderr, for whoever wonders why nothing moves."""
+    for task in asyncio.all_tasks():
+        waits: Any = task.get_coro()
+        chain = []
+        while getattr(waits, "cr_frame", None) is not None:
+            chain.append(f"{waits.cr_code.co_qualname}:{waits.cr_frame.f_lineno}")
+            waits = waits.cr_await
+        sys.stderr.write(f"{' > '.join(chain)} > {type(waits).__name__}\n")
+    sys.stderr.flush()
+
+
 async def run() -> None:
     """Read the order, then work."""
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, show_tasks)
     commands = asyncio.StreamReader(limit=64 * 1024 * 1024)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
     order = Order.parse(await commands.readline())

@@ -99,7 +99,7 @@ class Door:
         stored = self.journal.serve(request.key, request.home, request.max_tokens)
         if stored is not None:
             self.tally.served += 1
-            return self._read(request, stored.body, stored.attempt)
+            return self._read(request, stored.body, stored.attempt, fresh=False)
         failure = self._stored_failure(request)
         if failure is not None:
             return failure
@@ -147,7 +147,6 @@ class Door:
                     throttled = kind == "throttled"
                     gate.leave(entered, overloaded=throttled, wait=raw.retry_after if raw and throttled else None)
                 if raw is not None and kind == REPLY:
-                    self._recent.append(True)
                     return await self._keep(request, raw, attempt)
             finally:
                 self._open(-1)
@@ -160,9 +159,8 @@ class Door:
             if over or not throttled:
                 await self._note_failure(request, kind, detail, raw, max(attempt, 1))
             if kind == "fatal":
-                status = raw.status if raw else 0
                 raise EndpointError(
-                    f"teacher {request.teacher!r} answers HTTP {status}: {detail[:300]}\n"
+                    f"teacher {request.teacher!r} answers {detail[:300]}\n"
                     f"Check teachers.{request.teacher}.url, .model and .api_key; nothing is lost, the same command goes on."
                 )
             if over:
@@ -230,7 +228,7 @@ class Door:
         )
         # Shielded: what has been paid for is stored even if whoever asked is cancelled.
         await asyncio.shield(self.journal.store(entry, request.home))
-        return self._read(request, raw.body, attempt)
+        return self._read(request, raw.body, attempt, fresh=True)
 
     async def _note_failure(self, request: Request, kind: str, detail: str, raw: Raw | None, attempt: int) -> None:
         entry = Entry(
@@ -245,10 +243,16 @@ class Door:
         )
         await asyncio.shield(self.journal.store(entry, request.home))
 
-    def _read(self, request: Request, body: bytes, attempt: int) -> Reply | Failure:
+    def _read(self, request: Request, body: bytes, attempt: int, fresh: bool) -> Reply | Failure:
+        """The answer in a body, or that there is none. Only a fresh reply says how the endpoint is doing."""
         try:
-            return read_reply(request, body)
+            reply = read_reply(request, body)
+            if fresh:
+                self._recent.append(True)
+            return reply
         except Unreadable as exc:
+            if fresh:
+                self._count_failure(request, "malformed", str(exc))
             return Failure(request.key, "malformed", attempt, str(exc))
 
     def _count_failure(self, request: Request, kind: str, detail: str) -> None:

@@ -11,12 +11,15 @@ import aiohttp
 import orjson
 
 from tracemill.models.wire import Raw, Request, TransportError
-from tracemill.recipe import Teacher, resolve_secret
+from tracemill.recipe import ENV_REFERENCE, Teacher, resolve_secret
 
 KEEP_ALIVE = 4.0
 """Seconds. vLLM's HTTP server closes idle connections after 5; ours must be the one that closes first."""
 LARGEST_BODY = 32 * 1024 * 1024
 """Bytes. A longer reply is cut off: no answer is that long, and a hostile server must not fill the memory."""
+MASK = b"***"
+SHORTEST_SECRET = 4
+"""Characters. A shorter value would mask half of any text."""
 LONGEST_WAIT = 600.0
 """Seconds that a Retry-After header may ask for; a longer wait is cut to this."""
 
@@ -33,6 +36,8 @@ class Endpoint:
         self._headers["content-type"] = "application/json"
         if teacher.api_key is not None:
             self._headers["authorization"] = f"Bearer {resolve_secret(teacher.api_key, f'{where}.api_key')}"
+        secrets = [s for s in secret_texts(teacher, where) if len(s) >= SHORTEST_SECRET]
+        self._secrets = sorted(secrets, key=len, reverse=True)
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, request: Request) -> Raw:
@@ -54,7 +59,7 @@ class Endpoint:
                 body = await _whole_body(response)
                 return Raw(
                     status=response.status,
-                    body=body,
+                    body=self._masked(body),
                     latency=time.monotonic() - started,
                     endpoint=self.name,
                     retry_after=retry_after(response.headers.get("retry-after")),
@@ -63,12 +68,28 @@ class Endpoint:
             raise TransportError("timeout", f"no whole reply within {self.timeout:g} s") from None
         except (aiohttp.ClientError, OSError) as exc:
             kind = "partial" if answered else "connection"
-            raise TransportError(kind, f"{type(exc).__name__}: {exc}") from None
+            detail = self._masked(f"{type(exc).__name__}: {exc}".encode()).decode(errors="replace")
+            raise TransportError(kind, detail) from None
+
+    def _masked(self, data: bytes) -> bytes:
+        """What a server echoes of our secrets goes no further."""
+        for secret in self._secrets:
+            data = data.replace(secret.encode(), MASK)
+        return data
 
     async def close(self) -> None:
         """Let go of the connections."""
         if self._session is not None:
             await self._session.close()
+
+
+def secret_texts(teacher: Teacher, where: str) -> set[str]:
+    """The values of all environment variables that a teacher's key and headers name."""
+    named = [
+        (f"{where}.api_key", teacher.api_key or ""),
+        *((f"{where}.headers.{k}", v) for k, v in teacher.headers.items()),
+    ]
+    return {resolve_secret(match[0], at) for at, text in named for match in ENV_REFERENCE.finditer(text)}
 
 
 async def _whole_body(response: aiohttp.ClientResponse) -> bytes:

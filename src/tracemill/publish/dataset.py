@@ -161,7 +161,12 @@ def _in_layout(table: pa.Table, recipe: Recipe) -> pa.Table:
     layout = recipe.publish.layout
     if layout == "full":
         return table
-    return pa.Table.from_pylist([to_layout(s, layout) for s in from_table(table)], schema=layout_schema(layout))
+    rows = [to_layout(sample, layout) for sample in from_table(table)]
+    if layout == "v3":
+        # v3's own files are JSON lines, where each row's tools and metadata have their own shape: text in Parquet.
+        for row in rows:
+            row |= {name: identity.canonical(row[name]).decode() for name in ("tools", "metadata")}
+    return pa.Table.from_pylist(rows, schema=layout_schema(layout))
 
 
 def _bad_tables(bad_lines: Iterable[BadLine], recipe: Recipe) -> Iterator[pa.Table]:

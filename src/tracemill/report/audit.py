@@ -142,9 +142,8 @@ def _files(paths: RunPaths, manifest: Manifest) -> Check:
                 problems.append(f"{name}: {problem}")
     named = {entry["path"] for entry in manifest.files}
     for directory in PUBLIC:
-        for path in sorted((paths.root / directory).glob("*")):
-            if f"{directory}/{path.name}" not in named:
-                problems.append(f"{directory}/{path.name}: no manifest names it")
+        there = [f"{directory}/{path.name}" for path in sorted((paths.root / directory).glob("*"))]
+        problems += [f"{name}: no manifest names it" for name in there if name not in named]
     rows = sum(entry["rows"] for entry in manifest.files)
     return Check("files (P3)", problems, f"{len(manifest.files)} files, {rows:,} rows")
 

@@ -44,8 +44,7 @@ class Life:
         lines.append(
             f"  source    {row.get('source', '')} {row.get('source_id', '')} ({row.get('source_license', '')})"
         )
-        for message in row.get("messages") or []:
-            lines.append(f"  {message['role']:<9} {_one_line(message['content'])}")
+        lines += [f"  {m['role']:<9} {_one_line(m['content'])}" for m in row.get("messages") or []]
         if row.get("expected_answer") is not None:
             lines.append(f"  expected  {row['expected_answer']}")
         for number, attempt in enumerate(self.attempts, 1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -63,7 +64,10 @@ class ParquetFile:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            self._file.close()
+            with suppress(Exception):  # what is told is the error that brought us here, not that of a half file's end
+                self._writer.close()
+            with suppress(OSError):
+                self._file.close()
 
     def write(self, table: pa.Table) -> None:
         """Add rows."""

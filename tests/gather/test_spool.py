@@ -211,6 +211,13 @@ def test_reading_a_partition_that_was_damaged_says_which(tmp_path, content):
         every(spool)
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"inputs": 1, "partitions": {}, "ledger": []}'])
+def test_a_description_that_cannot_be_read_is_told(tmp_path, text):
+    (tmp_path / "spool.json").write_text(text)
+    with pytest.raises(CorruptRun, match=r"spool\.json"):
+        load_spool(tmp_path)
+
+
 def test_an_input_that_is_not_there_is_told_before_anything_is_written(tmp_path):
     with pytest.raises(RecipeError, match=r"gone\.jsonl"):
         open_spool(tmp_path / "spool", recipe(from_file(tmp_path / "gone.jsonl")), None)

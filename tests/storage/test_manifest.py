@@ -165,7 +165,7 @@ def test_a_reader_sees_the_old_manifest_or_the_new_one_with_all_its_files(tmp_pa
                 assert (tmp_path / "manifest.json").read_bytes() != data
         seen.add(told["number"])
     assert writer.communicate()[0] == b"done\n"
-    assert len(seen) > 5
+    assert len(seen) > 2
 
 
 CRASHES = ["publish.objects", "manifest.written", "manifest.linked", "publish.shown", "manifest.copied"]

@@ -151,9 +151,13 @@ def _whole(place: Path, fs: Fs) -> bool:
 
 
 def load_spool(place: Path, fs: Fs = REAL) -> Spool:
-    """A spool that is on the disk."""
-    told = json.loads(fs.read(place / "spool.json"))
-    return Spool(place, tuple(told["inputs"]), told["partitions"], Ledger.from_lines(told["ledger"]))
+    """A spool that is on the disk. Raises FileNotFoundError, or CorruptRun if it cannot be understood."""
+    data = fs.read(place / "spool.json")
+    try:
+        told = json.loads(data)
+        return Spool(place, tuple(told["inputs"]), told["partitions"], Ledger.from_lines(told["ledger"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise CorruptRun(f"{place / 'spool.json'}: not readable: {exc!r}; `tracemill build` makes it again") from exc
 
 
 def _fingerprint(recipe: Recipe, limit: int | None) -> str:

@@ -19,12 +19,9 @@ from tracemill.recipe import (
     Respond,
     Sampling,
     Teacher,
-    load_recipe,
-    parse_yaml,
-    recipe_from,
     resolve_secret,
-    set_value,
 )
+from tracemill.recipe_file import load_recipe, parse_yaml, recipe_from, set_value
 
 RECIPES = sorted((Path(__file__).parents[1] / "src" / "tracemill" / "recipes").glob("*.yaml"))
 SECRET = "sk-live-1234567890"

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     )
     from tracemill.layouts import from_layout, to_layout
     from tracemill.mill import build
-    from tracemill.recipe import Recipe, load_recipe
+    from tracemill.recipe import Recipe
+    from tracemill.recipe_file import load_recipe
     from tracemill.record import Message, Prompt, Sample, ToolCall, Usage, Verdict
     from tracemill.report.audit import audit
     from tracemill.report.explain import explain
@@ -90,7 +91,7 @@ _HOMES = {
     "build": "mill",
     "explain": "report.explain",
     "from_layout": "layouts",
-    "load_recipe": "recipe",
+    "load_recipe": "recipe_file",
     "status": "report.status",
     "to_layout": "layouts",
 }

@@ -143,6 +143,7 @@ class _Run:
         self.samples = 0
 
     def go(self, engine: Engine) -> BuildReport:
+        self._sweep()
         self._store_recipe()
         self._say_what_was_open()
         self._status(Progress())
@@ -182,6 +183,13 @@ class _Run:
         )
         self.fs.mkdir(self.paths.inner)
         self.fs.replace(self.paths.recipe, text.encode())
+
+    def _sweep(self) -> None:
+        """Take away what a killed run left half written."""
+        for folder in (self.paths.root, self.paths.inner, self.paths.manifests, self.paths.journal, self.paths.objects):
+            for name in self.fs.names(folder):
+                if name.startswith(".put-") or (name.startswith(".") and name.endswith((".tmp", ".parquet"))):
+                    self.fs.unlink(folder / name)
 
     def _say_what_was_open(self) -> None:
         left = flight.left_open(self.paths.flight, self.fs)
@@ -241,11 +249,10 @@ class _Run:
             notes,
             self.fs,
         )
-        for name in self.fs.names(self.paths.units):
-            if name != store.directory.name:
-                for file in self.fs.names(self.paths.units / name):
-                    self.fs.unlink(self.paths.units / name / file)
-                (self.paths.units / name).rmdir()
+        for shelf, in_use in ((self.paths.units, store.directory.name), (self.paths.spool, spool.directory.name)):
+            for name in self.fs.names(shelf):
+                if name != in_use:
+                    self.fs.remove_tree(shelf / name)
         return manifest
 
     def show(self, progress: Progress) -> None:

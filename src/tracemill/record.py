@@ -74,6 +74,19 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class BadLine:
+    """An input line that cannot be a prompt."""
+
+    source: str
+    where: str
+    """FILE:LINE."""
+    category: str
+    language: str
+    reason: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What one step found out about one sample."""
 

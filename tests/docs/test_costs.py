@@ -9,7 +9,7 @@ import pytest
 
 from tracemill.engines.inline import InlineEngine
 from tracemill.mill import build
-from tracemill.recipe import recipe_from, set_value
+from tracemill.recipe_file import recipe_from, set_value
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
 COUNT = 12

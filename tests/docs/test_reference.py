@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tracemill.recipe import load_recipe
+from tracemill.recipe_file import load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "docs" / "make_reference.py"

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from tracemill.errors import RecipeError
 from tracemill.gather import files, lines
-from tracemill.gather.files import REASONS, BadLine, input_files, read_prompts
+from tracemill.gather.files import REASONS, input_files, read_prompts
 from tracemill.recipe import PromptFiles
-from tracemill.record import Message, Prompt
+from tracemill.record import BadLine, Message, Prompt
 
 GSM8K = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "gsm8k" / "train.jsonl.gz"
 

@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 
 from tracemill.errors import CorruptRun, DiskError, RecipeError
 from tracemill.gather import spool as spools
-from tracemill.gather.files import BadLine
 from tracemill.gather.spool import Spool, load_spool, open_spool
 from tracemill.recipe import Recipe
-from tracemill.record import Prompt
+from tracemill.record import BadLine, Prompt
 from tracemill.storage.fs import Fs
 
 
@@ -85,16 +84,19 @@ def test_prompts_are_equal_only_if_they_ask_the_same(tmp_path):
     assert {p.source_id: p.occurrence for p in every(spool)} == {"0": 0, "1": 1, "2": 0}
 
 
-def test_units_hold_whole_partitions_in_key_order_and_each_prompt_once(tmp_path):
-    path = write(tmp_path / "a.jsonl", [f"question {n}" for n in range(5000)])
+@pytest.mark.parametrize("samples", [1, 3, 100, 2000])
+def test_units_hold_each_prompt_once_in_key_order_and_few_enough_samples(tmp_path, samples):
+    path = write(tmp_path / "a.jsonl", [f"question {n % 4990}" for n in range(5000)])
     spool = open_spool(tmp_path / "spool", recipe(from_file(path)), None)
-    for samples in (1, 3, 2000):
-        planned = spool.units(samples)
-        assert [name for unit in planned for name in unit.partitions] == sorted(spool.partitions)
-        assert sum(unit.prompts for unit in planned) == 5000
-        assert all(len(unit.partitions) == 1 or unit.prompts * samples <= spools.UNIT_SAMPLES for unit in planned)
-    hashes = [p.hash for p in every(spool)]
+    planned = spool.units(samples)
+    assert len({unit.name for unit in planned}) == len(planned)
+    worked = [spool.read(unit) for unit in planned]
+    hashes = [p.hash for prompts in worked for p in prompts]
     assert hashes == sorted(hashes)
+    assert len(hashes) == 5000
+    assert sum(p.occurrence for prompts in worked for p in prompts) == 10
+    most = max(1, spools.UNIT_SAMPLES // samples)
+    assert max(map(len, worked)) <= 4 * most, "a slice is only about even"
 
 
 @settings(max_examples=15, deadline=None)
@@ -270,7 +272,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from tracemill.gather.spool import open_spool
-from tracemill.recipe import load_recipe
+from tracemill.recipe_file import load_recipe
 open_spool(Path(sys.argv[2]), load_recipe(sys.argv[1]), None)
 """
 
@@ -293,7 +295,7 @@ MEASURED = """
 import sys
 from pathlib import Path
 from tracemill.gather.spool import open_spool
-from tracemill.recipe import load_recipe
+from tracemill.recipe_file import load_recipe
 def most():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 before = most()

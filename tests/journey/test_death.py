@@ -17,7 +17,7 @@ import pytest
 from campaign import answers, kill, problem_recipe, published, run, start, unexplained, write_problems
 from tracemill.errors import DiskError
 from tracemill.mill import build
-from tracemill.recipe import load_recipe
+from tracemill.recipe_file import load_recipe
 from tracemill.report.audit import audit
 from tracemill.storage.fs import CRASH_POINTS, Fs
 from tracemill.testing import ScriptedServer
@@ -128,7 +128,7 @@ def test_a_signal_lets_what_is_in_flight_end_and_nothing_is_asked_twice(name, co
     os.killpg(process.pid, getattr(signal, name))
     _, said = process.communicate(timeout=60)
     assert process.returncode == code, said
-    assert "go on with: tracemill build" in said
+    assert "go on with: python -m tracemill build" in said
     assert "Traceback" not in said
     done = run("build", recipe, "--out", out)
     assert done.returncode == 0, done.stderr

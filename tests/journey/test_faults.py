@@ -7,7 +7,7 @@ import pytest
 from campaign import answers, problem_recipe, published, run, write_problems
 from tracemill.errors import EndpointError
 from tracemill.mill import build
-from tracemill.recipe import load_recipe
+from tracemill.recipe_file import load_recipe
 from tracemill.report.audit import audit
 from tracemill.storage.parquet import read_batches
 from tracemill.testing import Answer, Faults, ScriptedServer

@@ -18,7 +18,7 @@ import zstandard
 from campaign import answers, problem_recipe, run, write_problems
 from tracemill import schema
 from tracemill.mill import build
-from tracemill.recipe import load_recipe, recipe_from
+from tracemill.recipe_file import load_recipe, recipe_from
 from tracemill.record import CATEGORIES
 from tracemill.report.audit import audit
 from tracemill.report.explain import explain

@@ -9,7 +9,7 @@ import pytest
 from campaign import read_jsonl_gz, shared, write_jsonl
 from tracemill import identity
 from tracemill.mill import build
-from tracemill.recipe import recipe_from
+from tracemill.recipe_file import recipe_from
 from tracemill.record import Message
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.manifest import newest

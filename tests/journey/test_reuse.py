@@ -8,7 +8,7 @@ import pytest
 
 from campaign import answers, problem_recipe, published, write_problems
 from tracemill.mill import build
-from tracemill.recipe import load_recipe
+from tracemill.recipe_file import load_recipe
 from tracemill.testing import ScriptedServer, ShuffledEngine
 
 PROMPTS = 60

@@ -6,9 +6,11 @@ Each command is one small file; what it does, `import tracemill` can do in the s
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import tempfile
 import traceback
+from pathlib import Path
 
 from tracemill.errors import Interrupted, TracemillError
 
@@ -24,7 +26,7 @@ def main() -> None:
     except TracemillError as exc:
         sys.stderr.write(f"{exc}\n")
         if isinstance(exc, Interrupted):
-            sys.stderr.write(f"go on with: {' '.join(_quoted(a) for a in ['tracemill', *sys.argv[1:]])}\n")
+            sys.stderr.write(f"go on with: {shlex.join([*program(), *sys.argv[1:]])}\n")
         code = exc.exit_code
         if code == 70:
             sys.stderr.write(f"this is a defect of ours; please report it with {_keep_trace()}\n")
@@ -69,10 +71,9 @@ def _keep_trace() -> str:
     return name
 
 
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)
+def program() -> list[str]:
+    """How this process was called, for lines that the user may copy."""
+    return ["python", "-m", "tracemill"] if Path(sys.argv[0]).name == "__main__.py" else [sys.argv[0]]
 
 
 def _leave(code: int) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shlex
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import typer
 
+from tracemill.cli import program
 from tracemill.cli.show import Show
 from tracemill.errors import UsageError
 from tracemill.mill import BuildReport, build
-from tracemill.recipe import Recipe, load_recipe
+from tracemill.recipe import Recipe
+from tracemill.recipe_file import load_recipe
 
 
 def run_build(
@@ -31,9 +34,8 @@ def run_demo(out: Path, workers: int | None, as_json: bool) -> None:
     _print(report, as_json)
     if not as_json:
         typer.echo(
-            "\nTry next:\n"
-            f"  tracemill audit {out}\n"
-            f"  python -c \"from datasets import load_dataset; print(load_dataset('{out}'))\"   (pip install datasets)"
+            f"\nTry next:\n  {shlex.join([*program(), 'audit', str(out)])}\n"
+            f"  load_dataset({str(out)!r}) in Python, with `datasets` installed"
         )
 
 

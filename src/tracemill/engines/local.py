@@ -14,6 +14,7 @@ import signal
 import sys
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from tracemill.engines.messages import Order, Progress
@@ -177,7 +178,7 @@ class _Run:
         if self.pending:
             unit = self.pending.popleft()
             child.units[unit.name] = unit
-            child.tell(unit={"name": unit.name, "partitions": unit.partitions, "prompts": unit.prompts})
+            child.tell(unit=asdict(unit))
         elif not child.told_last:
             child.told_last = True
             child.tell(last=True)

@@ -93,7 +93,8 @@ class Worker:
         while line := await commands.readline():
             command = json.loads(line)
             if "unit" in command:
-                self._begin(pipeline, Unit(**command["unit"]))
+                told = command["unit"]
+                self._begin(pipeline, Unit(told["name"], tuple(told["partitions"]), tuple(told["slice"])))
                 continue
             self._over.set()
             if command.get("drain") or command.get("cancel"):

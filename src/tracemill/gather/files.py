@@ -12,7 +12,6 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import takewhile
 from pathlib import Path
@@ -24,7 +23,7 @@ import pyarrow as pa
 from tracemill.errors import RecipeError
 from tracemill.gather.lines import DAMAGE, MAX_LINE, TextLines, open_file
 from tracemill.recipe import Fields, PromptFiles
-from tracemill.record import CATEGORIES, Message, Prompt
+from tracemill.record import CATEGORIES, BadLine, Message, Prompt
 from tracemill.storage.parquet import read_batches
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
@@ -40,19 +39,6 @@ REASONS = frozenset(
      "empty_prompt", "bad_text", "unknown_category", "unknown_language", "unreadable"}
 )  # fmt: skip
 """Why an input line is dropped."""
-
-
-@dataclass(frozen=True, slots=True)
-class BadLine:
-    """An input line that cannot be a prompt."""
-
-    source: str
-    where: str
-    """FILE:LINE."""
-    category: str
-    language: str
-    reason: str
-    evidence: str
 
 
 def input_files(source: PromptFiles) -> list[Path]:

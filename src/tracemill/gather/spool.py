@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,10 +20,10 @@ import orjson
 
 from tracemill import identity
 from tracemill.errors import CorruptRun, RecipeError
-from tracemill.gather.files import BadLine, input_files, label, read_prompts
+from tracemill.gather.files import input_files, label, read_prompts
 from tracemill.ledger import Ledger
 from tracemill.recipe import PromptFiles, PromptSource, Recipe
-from tracemill.record import Message, Prompt
+from tracemill.record import BadLine, Message, Prompt
 from tracemill.storage.fs import REAL, Fs, crash_point
 from tracemill.word_problems import generate
 
@@ -38,11 +38,12 @@ DEEPEST = 12
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """The prompts that are worked and committed together: neighbouring partitions."""
+    """The prompts that are worked and committed together: neighbouring partitions, or a slice of a large one."""
 
     name: str
     partitions: tuple[str, ...]
-    prompts: int
+    slice: tuple[int, int] = (0, 1)
+    """(j, k): the j-th of k equal ranges of hashes within its one partition; (0, 1) for whole partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +74,18 @@ class Spool:
         units: list[Unit] = []
         names: list[str] = []
         count = 0
-        for name in sorted(self.partitions):
-            if names and count + self.partitions[name] > most:
-                units.append(Unit(names[0], tuple(names), count))
+        for name, prompts in sorted(self.partitions.items()):
+            if names and count + prompts > most:
+                units.append(Unit(names[0], tuple(names)))
                 names, count = [], 0
-            names.append(name)
-            count += self.partitions[name]
+            if prompts > most:
+                slices = math.ceil(prompts / most)
+                units += [Unit(f"{name}-{j:04d}", (name,), (j, slices)) for j in range(slices)]
+            else:
+                names.append(name)
+                count += prompts
         if names:
-            units.append(Unit(names[0], tuple(names), count))
+            units.append(Unit(names[0], tuple(names)))
         return units
 
     def read(self, unit: Unit, fs: Fs = REAL) -> list[Prompt]:
@@ -94,7 +99,12 @@ class Spool:
                 raise CorruptRun(f"{path}: the prompts of this run cannot be read back: {exc}") from exc
             if len(spooled) != self.partitions[name]:
                 raise CorruptRun(f"{path}: holds {len(spooled)} prompts instead of {self.partitions[name]}")
-            found += [(prompt.hash, order, prompt) for order, prompt in spooled]
+            mine, slices = unit.slice
+            found += [
+                (prompt.hash, order, prompt)
+                for order, prompt in spooled
+                if slices == 1 or _slice_of(prompt.hash, name, slices) == mine
+            ]
         found.sort(key=lambda item: item[:2])
         seen: dict[str, int] = {}
         out = []
@@ -127,12 +137,12 @@ def open_spool(
     if not _whole(place, fs):
         aside = directory / f".{place.name}.tmp"
         if aside.exists():
-            shutil.rmtree(aside)
+            fs.remove_tree(aside)
         fs.mkdir(aside)
         _write(aside, recipe, limit, fs, tell)
         crash_point("spool.written")
         if place.exists():
-            shutil.rmtree(place)
+            fs.remove_tree(place)
         fs.rename(aside, place)
         fs.sync_dir(directory)
         crash_point("spool.committed")
@@ -198,6 +208,7 @@ def _write(directory: Path, recipe: Recipe, limit: int | None, fs: Fs, tell: Cal
     partitions, dropped, ledger = _Partitions(directory, fs), _Partitions(directory, fs), Ledger()
     inputs = []
     order = taken = 0
+    before = _fingerprint(recipe, limit)
     for source in recipe.prompts:
         count = bad = 0
         for item in _rows(source):
@@ -219,6 +230,8 @@ def _write(directory: Path, recipe: Recipe, limit: int | None, fs: Fs, tell: Cal
             if order % 10_000 == 0:
                 tell(order)
         inputs.append({**_describe(source), "prompts": count, "bad_lines": bad})
+    if _fingerprint(recipe, limit) != before:
+        raise RecipeError("an input file changed while it was read; run the command again when it is at rest")
     partitions.flush()
     dropped.flush()
     counts = partitions.counts
@@ -235,6 +248,11 @@ def _write(directory: Path, recipe: Recipe, limit: int | None, fs: Fs, tell: Cal
         "ledger": list(ledger.lines()),
     }
     fs.replace(directory / "spool.json", json.dumps(told, sort_keys=True).encode())
+
+
+def _slice_of(hashed: str, partition: str, slices: int) -> int:
+    """Which of so many equal ranges of a partition's hashes a hash lies in."""
+    return int(hashed[len(partition) : len(partition) + 8], 16) * slices >> 32
 
 
 def _split(directory: Path, name: str, fs: Fs) -> dict[str, int]:

@@ -74,7 +74,14 @@ def usage(told: Any) -> Usage | None:
     if not isinstance(counts, dict):
         return None
     prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens")
-    return Usage(prompt, completion) if isinstance(prompt, int) and isinstance(completion, int) else None
+    if isinstance(prompt, int) and isinstance(completion, int) and _is_count(prompt) and _is_count(completion):
+        return Usage(prompt, completion)
+    return None
+
+
+def _is_count(value: int) -> bool:
+    """Whether a server's number can be a number of tokens, and fits the 64 bits of its column."""
+    return not isinstance(value, bool) and 0 <= value < 1 << 63
 
 
 def _tool_calls(calls: Any) -> tuple[ToolCall, ...]:

@@ -14,12 +14,11 @@ import pyarrow as pa
 
 import tracemill
 from tracemill import identity
-from tracemill.gather.files import BadLine
 from tracemill.layouts import layout_schema, to_layout
 from tracemill.ledger import Ledger
 from tracemill.publish.card import CardFacts, write_card
 from tracemill.recipe import Recipe
-from tracemill.record import Sample
+from tracemill.record import BadLine, Sample
 from tracemill.schema import FAILED_SCHEMA, REJECTED_SCHEMA, SCHEMA, from_table, to_row
 from tracemill.storage.fs import REAL, Fs, crash_point
 from tracemill.storage.layout import RunPaths

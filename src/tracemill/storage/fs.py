@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -121,6 +122,11 @@ class Fs:
         """Take a name away; fine if it is not there."""
         with disk_errors(path):
             path.unlink(missing_ok=True)
+
+    def remove_tree(self, path: Path) -> None:
+        """Take a directory away with all that is in it; fine if it is not there."""
+        with disk_errors(path), suppress(FileNotFoundError):
+            shutil.rmtree(path)
 
     def mkdir(self, path: Path) -> None:
         """Make a directory and those above it; fine if it is there."""

@@ -28,7 +28,7 @@ import zstandard
 
 from tracemill.errors import CorruptRun, TracemillError
 from tracemill.storage.fs import REAL, Fs, crash_point
-from tracemill.storage.sqlite import FORMAT, connect, damage_told, disk_error
+from tracemill.storage.sqlite import FORMAT, connect, damage_told, disk_error, is_made
 
 GROUP_ROWS = 256
 """Most rows in one commit: durable throughput hardly grows beyond (measured: 16 rows 3,092/s, 256 rows 14,784/s)."""
@@ -192,7 +192,10 @@ class Journal:
             return self._readers[number]
         if not self._path(number).exists() and not self._writable:
             return None
-        connection = connect(self._path(number))
+        connection = connect(self._path(number), self._writable)
+        if not self._writable and not is_made(connection):
+            connection.close()
+            return None
         self._readers[number] = connection
         if len(self._readers) > OPEN_FILES:
             self._readers.popitem(last=False)[1].close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -40,26 +41,31 @@ CREATE INDEX IF NOT EXISTS replies_by_key ON replies (key);
 """
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a file of the journal, or make it.
+def connect(path: Path, writable: bool = True) -> sqlite3.Connection:
+    """Open a file of the journal, or make it. One that is not writable may lie on a read-only disk.
 
     Raises:
         CorruptRun: it is no journal, or a newer Tracemill wrote it.
         DiskError: the disk is full or refuses.
     """
     try:
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        mode = "rwc" if writable else "ro" if os.access(path.parent, os.W_OK) else "ro&immutable=1"
+        name = f"{path.absolute().as_uri()}?mode={mode}"
+        connection = sqlite3.connect(
+            name, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
     except sqlite3.Error as exc:
         raise disk_error(path, exc) from exc
     try:
-        _into_wal_mode(connection)
+        if writable:
+            _into_wal_mode(connection)
         connection.execute("PRAGMA synchronous=FULL")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > FORMAT:
             raise CorruptRun(
                 f"{path}: written by a newer Tracemill (journal format {version}, this one knows {FORMAT}); upgrade to read it"
             )
-        if version == 0:
+        if version == 0 and writable:
             connection.executescript(
                 f"BEGIN IMMEDIATE; {_TABLE} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={FORMAT}; COMMIT"
             )
@@ -70,6 +76,11 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def is_made(connection: sqlite3.Connection) -> bool:
+    """Whether a file got as far as having its table."""
+    return bool(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _into_wal_mode(connection: sqlite3.Connection) -> None:

@@ -16,9 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src" / "tracemill"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
-LONG = {
-    "src/tracemill/recipe.py": "every key of a recipe on one page, beside the rules that read it",
-}
+LONG: dict[str, str] = {}
 """Files over `MOST_LINES` lines, and why."""
 MOST_LINES = 400
 VAGUE = re.compile(r"(^|_)(utils?|common|helpers?|misc|shared|stuff|base)(_|$)")
@@ -75,9 +73,7 @@ MAY_TOUCH = {
     ("cli", "mkstemp"): "the traceback of a defect, outside any run",
     ("cli", "fdopen to write"): "the traceback of a defect, outside any run",
     ("gather", "open"): "reads the user's input",
-    ("gather", "rmtree"): "clears a spool that was never finished; nothing durable is in it",
-    ("mill", "rmdir"): "an empty directory of units that no plan needs any more",
-    ("recipe", "open"): "reads the user's recipe",
+    ("recipe_file", "open"): "reads the user's recipe",
     ("report", "read_bytes"): "reads only; the audit looks at files as any reader would",
     ("report", "read_text"): "reads only; the audit looks at files as any reader would",
     ("report", "TemporaryDirectory"): "where the audit works the units again",

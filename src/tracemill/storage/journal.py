@@ -193,9 +193,12 @@ class Journal:
         if not self._path(number).exists() and not self._writable:
             return None
         connection = connect(self._path(number), self._writable)
-        if not self._writable and not is_made(connection):
-            connection.close()
-            return None
+        if not self._writable:
+            with damage_told(self._path(number)):
+                made = is_made(connection)
+            if not made:
+                connection.close()
+                return None
         self._readers[number] = connection
         if len(self._readers) > OPEN_FILES:
             self._readers.popitem(last=False)[1].close()

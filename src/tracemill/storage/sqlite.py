@@ -80,7 +80,7 @@ def connect(path: Path, writable: bool = True) -> sqlite3.Connection:
 
 def is_made(connection: sqlite3.Connection) -> bool:
     """Whether a file got as far as having its table."""
-    return bool(connection.execute("PRAGMA user_version").fetchone()[0])
+    return bool(connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'replies'").fetchone()[0])
 
 
 def _into_wal_mode(connection: sqlite3.Connection) -> None:

@@ -18,7 +18,8 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 $(TESTS)
+	$(BIN)/python -m pytest -m alone $(TESTS)
+	$(BIN)/python -m pytest -n 2 -m 'not alone and not storm and not bench' $(TESTS)
 
 storm: $(VENV)/.dev
 	$(BIN)/python -m pytest -m storm -s $(TESTS)

@@ -52,6 +52,23 @@ def write_problems(path: Path, count: int, seed: int = 3) -> dict[str, list[Answ
     return table
 
 
+def write_real_problems(path: Path, count: int) -> dict[str, list[Answer]]:
+    """GSM8K's first problems in the same form, answered with the set's own solutions; generated ones where the set is
+    not there, or for more problems than it has."""
+    source = shared("gsm8k", "train.jsonl.gz")
+    rows = read_jsonl_gz(source)[:count] if source.exists() else []
+    table = write_problems(path, count - len(rows)) if count > len(rows) else {}
+    with path.open("ab" if table else "wb") as file:
+        for row in rows:
+            text, _, number = row["answer"].rpartition("####")
+            number = number.strip().replace(",", "")
+            file.write(orjson.dumps({**row, "answer": number}) + b"\n")
+            table[row["question"]] = [
+                Answer(f"{way} \\boxed{{{number}}}.", text.strip()) for way in ("It is", "So it is")
+            ]
+    return table
+
+
 def problem_recipe(path: Path, prompts: Path, url: str, **more: object) -> Path:
     """A recipe over such a file, as JSON (which is YAML). Keys of `more` are dotted names."""
     tree: dict = {

@@ -14,7 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from campaign import answers, kill, problem_recipe, published, run, start, unexplained, write_problems
+from campaign import (
+    answers,
+    kill,
+    problem_recipe,
+    published,
+    run,
+    start,
+    unexplained,
+    write_problems,
+    write_real_problems,
+)
 from tracemill.errors import DiskError
 from tracemill.mill import build
 from tracemill.recipe_file import load_recipe
@@ -91,7 +101,7 @@ def killed_again_and_again(server, recipe, out, kills, seed) -> list[float]:
 
 def survives(kills, seed, problems_count, tmp_path):
     """A run killed at random moments: (deaths, requests, distinct requests, unexplained, bytes equal)."""
-    table = write_problems(tmp_path / "problems.jsonl", problems_count)
+    table = write_real_problems(tmp_path / "problems.jsonl", problems_count)
     with ScriptedServer(answers(table), latency=LATENCY) as server:
         recipe = problem_recipe(tmp_path / "recipe.yaml", tmp_path / "problems.jsonl", server.url)
         deaths = killed_again_and_again(server, recipe, tmp_path / "run", kills, seed)
@@ -110,6 +120,7 @@ def survives(kills, seed, problems_count, tmp_path):
     assert audit(tmp_path / "run").ok
 
 
+@pytest.mark.alone
 def test_25_kills_at_random_moments_lose_nothing(tmp_path):
     survives(25, int(os.environ.get("SEED", "1")), 600, tmp_path)
 

@@ -39,6 +39,8 @@ from tracemill.verify.math_checker import MathChecker
 
 OPEN_UNITS = 16
 """Units that may be open at once: a few slow answers must not leave the window empty, nor fill the memory."""
+SWITCH = 0.001
+"""Seconds that the event loop may keep the journal's thread from running: what has come is to be on the disk soon."""
 TELL_EVERY = 0.5
 """Seconds between two reports."""
 
@@ -218,6 +220,7 @@ async def run() -> None:
 def main() -> None:
     """The process."""
     die_with_parent()
+    sys.setswitchinterval(SWITCH)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     try:

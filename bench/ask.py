@@ -104,7 +104,7 @@ def measure(quick: bool, pairs: int, count: int | None = None) -> Result:
         quick=quick,
         noise={"load_before": before, "load_after": load()},
         remarks=[
-            f"No client with {IN_FLIGHT} in flight can exceed {LIMIT:,.0f} requests/s here.",
+            f"No client with {IN_FLIGHT} in flight can go on at more than {LIMIT:,.0f} requests/s here.",
             "Tracemill's limit on requests in flight starts at 16 and doubles with each round of replies, about 0.8 s; "
             '"first to last" holds that, "middle half" is what a long run sees.',
             "CPU for each sample: that of the run less that of a run with 10 prompts, journal, checks and Parquet included.",

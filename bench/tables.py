@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 import sys
+from textwrap import fill
 
 from bench.processes import ROOT
 from bench.result import RESULTS, Result, read_result
 
 PAGE = ROOT / "docs" / "benchmarks.md"
+WIDTH = 120
 NAMES = ("ask", "journal", "verify", "publish")
 
 
@@ -24,15 +26,19 @@ def section(result: Result) -> str:
     )
     return "\n".join(
         [
-            result.about,
+            fill(result.about, WIDTH),
             "",
             *result.table(),
             "",
-            *(f"- {sentence}" for sentence in [*result.sentences(), *result.remarks]),
+            *(_bullet(sentence) for sentence in [*result.sentences(), *result.remarks]),
             "",
-            made,
+            fill(made, WIDTH),
         ]
     )
+
+
+def _bullet(sentence: str) -> str:
+    return fill(sentence, WIDTH, initial_indent="- ", subsequent_indent="  ")
 
 
 def page(text: str) -> str:

@@ -14,10 +14,9 @@ from tracemill.engines.local import LocalEngine
 from tracemill.engines.messages import Progress
 from tracemill.errors import CorruptRun, EndpointError, UsageError
 from tracemill.gather.spool import Unit, load_spool, open_spool
-from tracemill.models.teachers import open_senders
 from tracemill.plan import Plan
 from tracemill.publish.dataset import publication, publish
-from tracemill.recipe import Recipe
+from tracemill.recipe import Recipe, secret_texts
 from tracemill.storage import flight
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.journal import Journal
@@ -165,7 +164,8 @@ class _Run:
         missing = [u for u in plan.units if u.name not in notes]
         if missing:
             self.state = "running"
-            open_senders(self.recipe)  # a missing secret is told before any process is started
+            for name, teacher in self.recipe.teachers.items():
+                secret_texts(teacher, f"teachers.{name}")  # a missing one is told before any process is started
             done = engine.run(plan, self.paths, missing)
             self.sent = int(done.stats.get("sent", 0))
             notes = self._committed(plan, store, reopen=False)

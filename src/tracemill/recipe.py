@@ -340,6 +340,16 @@ class Recipe(Model):
         return identity.digest(self.model_dump(mode="json"))
 
 
+def secret_texts(teacher: Teacher, where: str) -> set[str]:
+    """The values of all environment variables that a teacher's key and headers name.
+
+    Raises:
+        RecipeError: one of them is not set.
+    """
+    named = [(f"{where}.api_key", teacher.api_key or ""), *((f"{where}.headers.{k}", v) for k, v in teacher.headers.items())]
+    return {resolve_secret(match[0], at) for at, text in named for match in ENV_REFERENCE.finditer(text)}
+
+
 def resolve_secret(text: str, where: str) -> str:
     """`text` with each `${env:NAME}` replaced from the environment.
 

@@ -9,7 +9,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,7 +21,7 @@ from tracemill.models.replies import Unreadable, finish_reason, read_reply, usag
 from tracemill.models.wire import Failure, Raw, Reply, Request, Sender, TransportError
 from tracemill.recipe import Teacher
 from tracemill.storage.flight import FlightRecorder
-from tracemill.storage.journal import REPLY, Entry, Journal
+from tracemill.storage.journal import REPLY, Entry, Journal, serving
 
 THROTTLED = frozenset({429, 503, 529})
 TRANSIENT = frozenset({408, 500, 502, 504})
@@ -96,11 +96,12 @@ class Door:
             GateClosed: the run is stopping, and this request was not sent.
             DiskError: the journal cannot store the reply.
         """
-        stored = self.journal.serve(request.key, request.home, request.max_tokens)
+        entries = self.journal.entries(request.key, request.home)
+        stored = serving(entries, request.max_tokens)
         if stored is not None:
             self.tally.served += 1
             return self._read(request, stored.body, stored.attempt, fresh=False)
-        failure = self._stored_failure(request)
+        failure = self._stored_failure(request, entries)
         if failure is not None:
             return failure
         try:
@@ -109,9 +110,8 @@ class Door:
             self.stop(exc)
             raise
 
-    def _stored_failure(self, request: Request) -> Failure | None:
+    def _stored_failure(self, request: Request, entries: Sequence[Entry]) -> Failure | None:
         """A refusal is final for the same request and as high a limit; on replay every stored failure is."""
-        entries = self.journal.entries(request.key, request.home)
         final = [
             e
             for e in entries

@@ -11,7 +11,7 @@ import aiohttp
 import orjson
 
 from tracemill.models.wire import Raw, Request, TransportError
-from tracemill.recipe import ENV_REFERENCE, Teacher, resolve_secret
+from tracemill.recipe import Teacher, resolve_secret, secret_texts
 
 KEEP_ALIVE = 4.0
 """Seconds. vLLM's HTTP server closes idle connections after 5; ours must be the one that closes first."""
@@ -81,15 +81,6 @@ class Endpoint:
         """Let go of the connections."""
         if self._session is not None:
             await self._session.close()
-
-
-def secret_texts(teacher: Teacher, where: str) -> set[str]:
-    """The values of all environment variables that a teacher's key and headers name."""
-    named = [
-        (f"{where}.api_key", teacher.api_key or ""),
-        *((f"{where}.headers.{k}", v) for k, v in teacher.headers.items()),
-    ]
-    return {resolve_secret(match[0], at) for at, text in named for match in ENV_REFERENCE.finditer(text)}
 
 
 async def _whole_body(response: aiohttp.ClientResponse) -> bytes:

@@ -74,6 +74,23 @@ def ranges_for(prompts: int) -> int:
     return ranges
 
 
+def serving(entries: Sequence[Entry], max_tokens: int) -> Entry | None:
+    """Which of a request's entries, oldest first, answers it with this limit.
+
+    A reply serves if it ended by itself, or was cut at or above the limit asked now. Among several, the first that
+    ended by itself; else the one with the highest limit.
+    """
+    cut: Entry | None = None
+    for entry in entries:
+        if entry.outcome != REPLY:
+            continue
+        if entry.finish_reason != "length":
+            return entry
+        if entry.max_tokens >= max_tokens and (cut is None or entry.max_tokens > cut.max_tokens):
+            cut = entry
+    return cut
+
+
 class Journal:
     """A run's replies, for one process. Several processes may have the same journal open.
 
@@ -111,20 +128,8 @@ class Journal:
         return acknowledged
 
     def serve(self, key: str, home: str, max_tokens: int) -> Entry | None:
-        """The stored reply that answers a request with this limit, if there is one.
-
-        A reply serves if it ended by itself, or was cut at or above the limit asked now. Among several, the first that
-        ended by itself; else the one with the highest limit.
-        """
-        cut: Entry | None = None
-        for entry in self.entries(key, home):
-            if entry.outcome != REPLY:
-                continue
-            if entry.finish_reason != "length":
-                return entry
-            if entry.max_tokens >= max_tokens and (cut is None or entry.max_tokens > cut.max_tokens):
-                cut = entry
-        return cut
+        """The stored reply that answers a request with this limit, if there is one; see `serving`."""
+        return serving(self.entries(key, home), max_tokens)
 
     def entries(self, key: str, home: str) -> list[Entry]:
         """All that is stored for a request, oldest first."""

@@ -12,8 +12,8 @@ import yaml
 
 from tracemill.engines.local import LocalEngine
 from tracemill.engines.messages import Progress
-from tracemill.errors import CorruptRun, EndpointError, UsageError
-from tracemill.gather.spool import Unit, load_spool, open_spool
+from tracemill.errors import CorruptRun, EndpointError, RecipeError, UsageError
+from tracemill.gather.spool import Spool, Unit, load_spool, open_spool
 from tracemill.plan import Plan
 from tracemill.publish.dataset import publication, publish
 from tracemill.recipe import Recipe, secret_texts
@@ -149,6 +149,7 @@ class _Run:
         spool = open_spool(
             self.paths.spool, self.recipe, self.limit, self.fs, lambda n: self.watch.note(f"{n:,} rows read")
         )
+        _refuse_nothing(spool, self.fs)
         plan = Plan(self.recipe, spool, self.limit)
         self.samples = plan.samples
         Journal.create(self.paths.journal, spool.prompts, self.fs)
@@ -263,6 +264,21 @@ class _Run:
     def _status(self, progress: Progress) -> None:
         told = {"state": self.state, "pid": os.getpid(), "samples": self.samples, **progress.to_json()}
         self.fs.replace(self.paths.status, json.dumps(told, indent=1).encode(), durable=False)
+
+
+def _refuse_nothing(spool: Spool, fs: Fs) -> None:
+    """Raises RecipeError if no input line is a prompt: most likely the field map names the wrong columns."""
+    if spool.prompts:
+        return
+    names = ", ".join(repr(source["name"]) for source in spool.inputs)
+    first = next(iter(spool.bad_lines(fs)), None)
+    if first is None:
+        raise RecipeError(f"prompts {names}: the input holds no lines; nothing was asked")
+    counts = ", ".join(f"{n:,} {reason}" for (_, reason), n in spool.ledger.by_reason().items())
+    raise RecipeError(
+        f"prompts {names}: no input line can be used ({counts}); nothing was asked. "
+        f"The first: {first.where}: {first.evidence}. Do `prompts.fields` name the right columns?"
+    )
 
 
 def _report(paths: RunPaths, manifest: Manifest, sent: int) -> BuildReport:

@@ -346,7 +346,10 @@ def secret_texts(teacher: Teacher, where: str) -> set[str]:
     Raises:
         RecipeError: one of them is not set.
     """
-    named = [(f"{where}.api_key", teacher.api_key or ""), *((f"{where}.headers.{k}", v) for k, v in teacher.headers.items())]
+    named = [
+        (f"{where}.api_key", teacher.api_key or ""),
+        *((f"{where}.headers.{k}", v) for k, v in teacher.headers.items()),
+    ]
     return {resolve_secret(match[0], at) for at, text in named for match in ENV_REFERENCE.finditer(text)}
 
 

@@ -274,6 +274,19 @@ def test_a_directory_with_other_files_is_not_written_into(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.parametrize(("fields", "content", "said"), [
+    ({"prompt": "qestion"}, '{"question": "1+1?"}\n', "there is question"),
+    ({"prompt": "question"}, "", "holds no lines"),
+])  # fmt: skip
+def test_an_input_without_a_single_prompt_is_a_recipe_error(fields, content, said, tmp_path):
+    (tmp_path / "p.jsonl").write_text(content)
+    recipe = problem_recipe(tmp_path / "r.yaml", tmp_path / "p.jsonl", "http://127.0.0.1:9/v1", prompts__fields=fields)
+    done = run("build", recipe, "--out", tmp_path / "run")
+    assert done.returncode == 3
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_categories_are_those_of_v1():
     assert CATEGORIES == ("chat", "code", "math", "stem", "tool_calling")
 

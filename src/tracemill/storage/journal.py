@@ -17,7 +17,7 @@ import sqlite3
 import threading
 import time
 import zlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,10 +28,21 @@ import zstandard
 
 from tracemill.errors import CorruptRun, TracemillError
 from tracemill.storage.fs import REAL, Fs, crash_point
-from tracemill.storage.sqlite import FORMAT, connect, damage_told, disk_error, is_made
+from tracemill.storage.sqlite import (
+    FORMAT,
+    Checkpointer,
+    begin,
+    connect,
+    connect_to_write,
+    damage_told,
+    disk_error,
+    is_made,
+)
 
 GROUP_ROWS = 256
 """Most rows in one commit: durable throughput hardly grows beyond (measured: 16 rows 3,092/s, 256 rows 14,784/s)."""
+CHECKPOINT_ROWS = 1000
+"""Commits of one process between two checkpoints of a file, in rows: some megabytes of log."""
 OPEN_FILES = 8
 PROMPTS_PER_RANGE = 10_000
 MAX_RANGES = 256
@@ -234,6 +245,8 @@ class Journal:
         """The writer thread: commit what has come, until None comes."""
         connections: OrderedDict[int, sqlite3.Connection] = OrderedDict()
         zipper = zstandard.ZstdCompressor(level=3)
+        checkpointer = Checkpointer()
+        since: Counter[int] = Counter()
         last = False
         while not last:
             group = [self._queue.get()]
@@ -250,6 +263,11 @@ class Journal:
             for number, entries in by_range.items():
                 error = self._commit(connections, zipper, number, [entry for entry, _ in entries])
                 _acknowledge([future for _, future in entries if future is not None], error)
+                since[number] += len(entries)
+                if since[number] >= CHECKPOINT_ROWS:
+                    since[number] = 0
+                    checkpointer.carry(self._path(number))
+        checkpointer.close()
         while connections:
             connections.popitem()[1].close()
 
@@ -264,11 +282,11 @@ class Journal:
             return self._broken
         try:
             rows = [_row(entry, zipper) for entry in entries]
-            connection = connections.pop(number, None) or connect(self._path(number))
+            connection = connections.pop(number, None) or connect_to_write(self._path(number))
             connections[number] = connection
             if len(connections) > OPEN_FILES:
                 connections.popitem(last=False)[1].close()
-            connection.execute("BEGIN IMMEDIATE")
+            begin(connection)
             marks = ", ".join("?" * len(rows[0]))
             connection.executemany(f"INSERT INTO replies ({_COLUMNS}) VALUES ({marks})", rows)  # noqa: S608
             crash_point("journal.before_commit")

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, Protocol
 
 import yaml
 
-from tracemill.engines.local import LocalEngine
+from tracemill.engines.local import SIGNALS, LocalEngine
 from tracemill.engines.messages import Progress
-from tracemill.errors import CorruptRun, EndpointError, RecipeError, UsageError
+from tracemill.errors import CorruptRun, EndpointError, Interrupted, RecipeError, UsageError
 from tracemill.gather.spool import Spool, Unit, load_spool, open_spool
 from tracemill.plan import Plan
 from tracemill.publish.dataset import publication, publish
 from tracemill.recipe import Recipe, secret_texts
+from tracemill.recipe_file import recipe_from
 from tracemill.storage import flight
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.journal import Journal
@@ -25,8 +30,6 @@ from tracemill.storage.lock import RunLock
 from tracemill.storage.manifest import Manifest, newest, roll_forward
 from tracemill.storage.units import UnitNote, UnitStore
 
-FINAL_FAILURES = frozenset({"refused", "malformed"})
-"""Failures that asking the same again would not mend; rows that failed otherwise are asked again by the next build."""
 MOST_WORKERS = 4
 """Workers by default, at most: one process alone keeps thousands of slow requests in flight."""
 
@@ -120,28 +123,78 @@ def build(
         raise UsageError(f"--workers must be at least 1, it is {workers}")
     if limit is not None and limit < 1:
         raise UsageError(f"--limit must be at least 1, it is {limit}")
-    with RunLock(paths.lock) as lock:
-        run = _Run(paths, recipe, limit, watch, fs)
+    with _Signals() as signals, RunLock(paths.lock) as lock:
+        run = _Run(paths, recipe, limit, watch, fs, signals)
         return run.go(engine or LocalEngine(workers or default_workers(), lock.fd, run.show, fs))
 
 
 def _check_place(paths: RunPaths) -> None:
-    if paths.root.exists() and not paths.root.is_dir():
+    try:
+        is_file = paths.root.exists() and not paths.root.is_dir()
+        is_strange = paths.root.is_dir() and not paths.inner.is_dir() and any(paths.root.iterdir())
+    except OSError as exc:
+        raise UsageError(f"--out {paths.root} cannot be used: {exc.strerror or exc}") from exc
+    if is_file:
         raise UsageError(f"--out {paths.root} is a file; name a directory that is new or holds a run")
-    if paths.root.is_dir() and not paths.inner.is_dir() and any(paths.root.iterdir()):
+    if is_strange:
         raise UsageError(f"--out {paths.root} holds files but no run (.tracemill is missing); name a new directory")
+
+
+class _Signals:
+    """While open, a signal raises Interrupted in the main thread. An engine may take the signals for its own while."""
+
+    def __init__(self) -> None:
+        self._before: dict[signal.Signals, Any] = {}
+        self._told = 0
+
+    def __enter__(self) -> _Signals:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.getsignal(number) for number in SIGNALS}
+        self.take()
+        return self
+
+    def take(self) -> None:
+        """Answer the signals from now on. One that was ignored before we came, as after nohup, stays ignored."""
+        for number, before in self._before.items():
+            signal.signal(number, before if before is signal.SIG_IGN else self._stop)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._told += 1
+        told = signal.Signals(number)
+        if self._told == 1:
+            raise Interrupted(f"stopped by {told.name}", SIGNALS[told])
+        if self._told > 2:  # as with the engine: the second is too late to help, the third ends at once
+            os._exit(SIGNALS[told])
+
+    def __exit__(self, *exc: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, signal.SIG_DFL if before is None else before)
 
 
 class _Run:
     """One build: finds out what is left to do, has it done, and publishes."""
 
-    def __init__(self, paths: RunPaths, recipe: Recipe, limit: int | None, watch: Watch, fs: Fs) -> None:
+    def __init__(
+        self, paths: RunPaths, recipe: Recipe, limit: int | None, watch: Watch, fs: Fs, signals: _Signals
+    ) -> None:
         self.paths, self.recipe, self.limit, self.watch, self.fs = paths, recipe, limit, watch, fs
+        self.signals = signals
         self.state = "gathering"
         self.sent = 0
         self.samples = 0
+        self.last = Progress()
 
     def go(self, engine: Engine) -> BuildReport:
+        """Build; status.json tells in the end that nobody is at it any more."""
+        try:
+            return self._go(engine)
+        except BaseException:
+            self.state = "stopped"
+            with suppress(OSError):
+                self._status(self.last)
+            raise
+
+    def _go(self, engine: Engine) -> BuildReport:
         self._sweep()
         self._store_recipe()
         self._say_what_was_open()
@@ -162,20 +215,49 @@ class _Run:
         self.fs.replace(self.paths.plan, json.dumps(told).encode())
         store = UnitStore(self.paths.units / plan.fingerprint[:16], self.fs)
         notes = self._committed(plan, store)
+        done_before = set(notes)
+        notes = self._work(engine, plan, store, notes)
+        if self._is_news(plan, notes) and self._forget_damaged(store, notes, done_before):
+            notes = self._work(engine, plan, store, notes)
+        self.state = "publishing"
+        self._status(self.last)
+        manifest = self._publish(plan, store, [notes[u.name] for u in plan.units])
+        self.state = "done"
+        self._status(Progress(len(plan.units), len(plan.units)))
+        return _report(self.paths, manifest, self.sent)
+
+    def _work(self, engine: Engine, plan: Plan, store: UnitStore, notes: dict[str, UnitNote]) -> dict[str, UnitNote]:
+        """Have the engine work the units that have no note. All notes."""
         missing = [u for u in plan.units if u.name not in notes]
         if missing:
             self.state = "running"
             for name, teacher in self.recipe.teachers.items():
                 secret_texts(teacher, f"teachers.{name}")  # a missing one is told before any process is started
-            done = engine.run(plan, self.paths, missing)
-            self.sent = int(done.stats.get("sent", 0))
+            try:
+                done = engine.run(plan, self.paths, missing)
+            finally:
+                self.signals.take()
+            self.sent += int(done.stats.get("sent", 0))
             notes = self._committed(plan, store, reopen=False)
         self._all_there(plan, notes)
-        self.state = "publishing"
-        manifest = self._publish(plan, store, [notes[u.name] for u in plan.units])
-        self.state = "done"
-        self._status(Progress(len(plan.units), len(plan.units)))
-        return _report(self.paths, manifest, self.sent)
+        return notes
+
+    def _is_news(self, plan: Plan, notes: dict[str, UnitNote]) -> bool:
+        """Whether what is published is not yet what this recipe gives."""
+        before = newest(self.paths, self.fs)
+        ordered = [notes[unit.name] for unit in plan.units]
+        return before is None or before.content.get("publication") != publication(
+            self.recipe, plan.fingerprint, ordered
+        )
+
+    def _forget_damaged(self, store: UnitStore, notes: dict[str, UnitNote], names: set[str]) -> bool:
+        """Take back the units among `names` whose files have changed on the disk since they were committed."""
+        damaged = {name: problem for name in sorted(names) if (problem := store.check(notes[name]))}
+        for name, problem in damaged.items():
+            self.watch.note(f"unit {name} is damaged and worked again from the journal: {problem}")
+            store.forget(name)
+            del notes[name]
+        return bool(damaged)
 
     def _store_recipe(self) -> None:
         """The effective recipe, as written: secrets stand in it as ${env:NAME}."""
@@ -203,14 +285,15 @@ class _Run:
             self.fs.unlink(self.paths.flight / name)
 
     def _committed(self, plan: Plan, store: UnitStore, reopen: bool = True) -> dict[str, UnitNote]:
-        """The units that are done. With `reopen`, those with rows worth asking for again are not."""
+        """The units that are done. With `reopen`, those with failed rows are not: the door knows which of them may be
+        asked for again.
+        """
         notes = {}
         for unit in plan.units:
             note = store.read(unit.name)
             if note is None:
                 continue
-            kinds = {kind for line in note.ledger for kind in line["failed"]}
-            if reopen and kinds - FINAL_FAILURES:
+            if reopen and "failed" in note.files:
                 store.forget(unit.name)
             else:
                 notes[unit.name] = note
@@ -234,22 +317,11 @@ class _Run:
             )
 
     def _publish(self, plan: Plan, store: UnitStore, notes: list[UnitNote]) -> Manifest:
-        before = newest(self.paths, self.fs)
-        ledgers = [note.ledger for note in notes]
-        if before and before.content["publication"] == publication(self.recipe, plan.fingerprint, ledgers):
+        if not self._is_news(plan, {note.unit: note for note in notes}):
             return roll_forward(self.paths, self.fs)
         spool = plan.spool
-        manifest = publish(
-            self.paths,
-            self.recipe,
-            plan.fingerprint,
-            spool.inputs,
-            spool.ledger,
-            spool.bad_lines(self.fs),
-            store,
-            notes,
-            self.fs,
-        )
+        bad_lines, now = spool.bad_lines(self.fs), plan.fingerprint
+        manifest = publish(self.paths, self.recipe, now, spool.inputs, spool.ledger, bad_lines, store, notes, self.fs)
         for shelf, in_use in ((self.paths.units, store.directory.name), (self.paths.spool, spool.directory.name)):
             for name in self.fs.names(shelf):
                 if name != in_use:
@@ -262,6 +334,7 @@ class _Run:
         self._status(progress)
 
     def _status(self, progress: Progress) -> None:
+        self.last = progress
         told = {"state": self.state, "pid": os.getpid(), "samples": self.samples, **progress.to_json()}
         self.fs.replace(self.paths.status, json.dumps(told, indent=1).encode(), durable=False)
 
@@ -299,12 +372,23 @@ def open_plan(root: str | Path, fs: Fs = REAL) -> tuple[RunPaths, Plan]:
 
     Raises:
         UsageError: there is no run.
+        CorruptRun: what says how it was built cannot be read.
     """
     paths = RunPaths(Path(root))
+    at = paths.plan
     try:
-        told = json.loads(fs.read(paths.plan))
-        recipe = Recipe.model_validate(yaml.safe_load(fs.read(paths.recipe)))
-        return paths, Plan(recipe, load_spool(paths.spool / told["spool"], fs), told["limit"])
+        told = json.loads(fs.read(at))
+        spool, limit = paths.spool / told["spool"], told["limit"]
+        at = paths.recipe
+        recipe = recipe_from(yaml.safe_load(fs.read(at)), at.name)
+        return paths, Plan(recipe, load_spool(spool, fs), limit)
+    except CorruptRun:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as exc:
+        why = " ".join(str(exc).split())
+        raise CorruptRun(
+            f"{at}: damaged, it cannot be read ({why}); `tracemill build RECIPE --out {paths.root}` writes it again"
+        ) from exc
     except FileNotFoundError:
         raise UsageError(
             f"{paths.root} holds no run that has begun; `tracemill build RECIPE --out {paths.root}` makes one"

@@ -10,17 +10,17 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
-import tracemill
 from tracemill import identity
+from tracemill.errors import LossyConversion
 from tracemill.gather.spool import Spool, Unit
 from tracemill.ledger import Ledger
 from tracemill.models.wire import Ask, Failure
 from tracemill.recipe import Recipe
-from tracemill.record import Prompt, Sample, Verdict
+from tracemill.record import Message, Prompt, Sample, Verdict
 from tracemill.refine import duplicates
 from tracemill.respond import answer as respond
 from tracemill.respond.templates import Template, load_templates
@@ -50,7 +50,6 @@ class Plan:
         templates = {c: [t.before, t.after, t.system] for c, t in self.templates.items()}
         told = [
             ROWS_VERSION,
-            tracemill.__version__,
             self.recipe.rows_identity(),
             self.spool.identity(),
             self.limit,
@@ -109,12 +108,12 @@ class Outcome:
     def tables(self) -> dict[str, pa.Table]:
         """The rows by kind, ready to be stored."""
         rejected = [
-            {**to_row(r.sample), "stage": r.stage, "reason": r.drop.reason, "evidence": r.drop.evidence}
+            {**_row_of(r.sample), "stage": r.stage, "reason": r.drop.reason, "evidence": r.drop.evidence}
             for r in self.rejected
         ]
         failed = [
             {
-                **to_row(f.sample),
+                **_row_of(f.sample),
                 "error_class": f.failure.kind,
                 "attempts": f.failure.attempts,
                 "evidence": f.failure.detail,
@@ -126,6 +125,17 @@ class Outcome:
             "rejected": pa.Table.from_pylist(rejected, schema=REJECTED_SCHEMA),
             "failed": pa.Table.from_pylist(failed, schema=FAILED_SCHEMA),
         }
+
+
+def _row_of(sample: Sample) -> dict[str, Any]:
+    """A row of a sample that was not kept. What no layout can carry is shown as plain text, so that one strange reply
+    or prompt never stops a run; the reply itself is in the journal.
+    """
+    try:
+        return to_row(sample)
+    except LossyConversion:
+        turns = tuple(Message(m.role, f"trace: {m.reasoning}\n\nanswer: {m.content}") for m in sample.messages)
+        return to_row(replace(sample, messages=turns, tools=(), metadata={}))
 
 
 class Pipeline:

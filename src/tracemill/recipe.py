@@ -34,6 +34,10 @@ SECRET_KEY = re.compile(r"(^|[_-])(api_?key|auth|authorization|bearer|credential
 SCHEME_ONLY = re.compile(r"[A-Za-z_-]{0,20}[ =:]*")
 """What may stand beside `${env:NAME}` in a header: "Bearer ", "session="."""
 LARGEST_NUMBER = 2**63 - 1
+LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,7}")
+"""A language tag as in BCP 47, with few enough parts that a file can be named after it."""
+RESERVED_METADATA = ("tools", "tool_call_ids", "metadata_text")
+"""Keys of a row's metadata that `schema` keeps for itself."""
 
 
 def _on_off(value: object) -> object:
@@ -104,6 +108,17 @@ class Fields(Model):
     metadata: tuple[str, ...] = ()
     """Columns that are carried along in `metadata`."""
 
+    @field_validator("metadata")
+    @classmethod
+    def _metadata(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if kept := [name for name in value if name in RESERVED_METADATA]:
+            raise ValueError(
+                f"{', '.join(map(repr, kept))} cannot be carried along: the metadata keys "
+                f"{', '.join(RESERVED_METADATA)} are kept for the row's own tools, call ids and metadata text; "
+                "rename the column in the input"
+            )
+        return value
+
 
 class PromptFiles(Model):
     """Prompts read from files: JSONL (plain, .gz, .zst), CSV, Parquet; a file, a directory or a glob."""
@@ -121,6 +136,13 @@ class PromptFiles(Model):
     fields: Fields = Fields()
     expected_after: str | None = Field(default=None, min_length=1)
     """If set, the expected answer is what follows the last occurrence of this text (GSM8K: "####")."""
+
+    @field_validator("language")
+    @classmethod
+    def _language(cls, value: str) -> str:
+        if not LANGUAGE.fullmatch(value):
+            raise ValueError(f"{value[:64]!r} is not a language code such as 'en', 'de' or 'pt-BR'")
+        return value
 
     @field_validator("url")
     @classmethod
@@ -247,6 +269,11 @@ class Teacher(Model):
             if SECRET_HEADER.search(name) and (left == text or not SCHEME_ONLY.fullmatch(left)):
                 raise ValueError(f"header {name!r} looks like a secret; write ${{env:NAME}} and set NAME instead")
         return value
+
+    def transport(self) -> str:
+        """The way to this teacher: another one may get an answer where this one was refused. Holds no secret."""
+        told = [self.headers, self.api_key, self.send_seed]
+        return f"{self.url}#{identity.digest(told)[:8]}"
 
     def sampling_for(self, category: str) -> Sampling:
         """What is asked for one category: its own settings over the teacher's, over the defaults."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import re
 from collections import Counter
 from decimal import Decimal
@@ -112,39 +110,6 @@ def test_blank_lines_count_as_lines(tmp_path):
 
 def test_an_empty_file_holds_nothing(tmp_path):
     assert read(written(tmp_path / "a.jsonl", b"")) == []
-
-
-def to_csv(rows: list[list[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
-
-
-@settings(max_examples=60, deadline=None)
-@given(texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1), max_size=6))
-def test_csv_fields_come_back_with_quotes_commas_and_newlines(tmp_path_factory, texts):
-    texts = [text for text in texts if text.strip()]
-    path = tmp_path_factory.mktemp("csv") / "a.csv"
-    items = read(written(path, to_csv([["id", "prompt"], *(["x", text] for text in texts)])), fields={"id": "id"})
-    assert asked(items) == texts
-    assert dropped(items) == []
-
-
-def test_csv_is_read_with_a_bom_old_line_ends_and_blank_lines(tmp_path):
-    assert asked(read(written(tmp_path / "a.csv", b"\xef\xbb\xbfprompt,b\rone,1\r\rtwo,2"))) == ["one", "two"]
-
-
-def test_csv_rows_that_do_not_fit_are_told_and_the_others_read(tmp_path):
-    data = b'prompt,answer\none,1\n"two",2,3\nthree\n"fo"ur,4\nf\xff,5\n"",6\nseven,7\n'
-    items = read(written(tmp_path / "a.csv", data), fields={"expected": "answer"})
-    assert asked(items) == ["one", "seven"]
-    assert dropped(items) == [
-        ("a.csv:3", "wrong_type"),
-        ("a.csv:4", "missing_field"),
-        ("a.csv:5", "not_csv"),
-        ("a.csv:6", "bad_utf8"),
-        ("a.csv:7", "empty_prompt"),
-    ]
 
 
 def test_a_column_that_csv_lacks_is_named_with_those_that_are_there(tmp_path):
@@ -307,6 +272,10 @@ BAD = [
     ({**GOOD, "c": "maths"}, "unknown_category", "'maths'"),
     ({**GOOD, "c": None}, "unknown_category", "None"),
     ({**GOOD, "l": "a whole sentence"}, "unknown_language", "sentence"),
+    ({**GOOD, "l": "../../etc"}, "unknown_language", "etc"),
+    ({**GOOD, "l": "pt_BR"}, "unknown_language", "pt-BR"),
+    ({**GOOD, "l": "en\n"}, "unknown_language", "en"),
+    ({**GOOD, "l": "en" + "-abcdefgh" * 20}, "unknown_language", "en"),
 ]
 
 

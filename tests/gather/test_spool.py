@@ -19,7 +19,8 @@ from tracemill.errors import CorruptRun, DiskError, RecipeError
 from tracemill.gather import spool as spools
 from tracemill.gather.spool import Spool, load_spool, open_spool
 from tracemill.recipe import Recipe
-from tracemill.record import BadLine, Prompt
+from tracemill.record import BadLine, Prompt, Sample
+from tracemill.schema import to_row
 from tracemill.storage.fs import Fs
 
 
@@ -82,6 +83,17 @@ def test_prompts_are_equal_only_if_they_ask_the_same(tmp_path):
     fields = {"prompt": "prompt", "id": "id", "category": "c"}
     spool = open_spool(tmp_path / "spool", recipe(from_file(tmp_path / "a.jsonl", fields=fields)), None)
     assert {p.source_id: p.occurrence for p in every(spool)} == {"0": 0, "1": 1, "2": 0}
+
+
+def test_a_trace_in_the_history_goes_through_the_spool_as_it_was(tmp_path):
+    texts = ["<think>x</think>\n\nyo", "<think>\nx\n</think>\n\nyo", "plain"]
+    turns = [{"role": "assistant", "content": text} for text in texts] + [{"role": "user", "content": "q"}]
+    (tmp_path / "a.jsonl").write_bytes(orjson.dumps({"prompt": turns, "id": "0"}))
+    [prompt] = every(open_spool(tmp_path / "spool", recipe(from_file(tmp_path / "a.jsonl")), None))
+    assert [m.reasoning for m in prompt.messages] == ["x", "x", None, None]
+    assert [m.seam for m in prompt.messages] == [("", "", "", "\n\n"), None, None, None]
+    row = to_row(Sample("u", "chat", "on", prompt.messages))
+    assert [turn["content"] for turn in row["messages"]] == [*texts, "q"]
 
 
 @pytest.mark.parametrize("samples", [1, 3, 100, 2000])

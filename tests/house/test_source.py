@@ -79,6 +79,7 @@ MAY_TOUCH = {
     ("report", "TemporaryDirectory"): "where the audit works the units again",
     ("respond", "read_text"): "reads templates, ours and the user's",
     ("verify", "fdopen to write"): "its own stdout",
+    ("engines", "fdopen to write"): "a worker's pipe to its parent",
     ("verify", "read_text"): "its own memory use, from /proc",
 }
 """(room or module, call): why it need not go through `storage.fs.Fs`. One that nothing needs any more fails a test."""

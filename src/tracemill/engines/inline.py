@@ -18,6 +18,7 @@ from tracemill.plan import Pipeline, Plan
 from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.units import UnitNote, UnitStore
+from tracemill.storage.verdicts import Verdicts
 from tracemill.verify.math_checker import MathChecker
 
 WINDOW = 64
@@ -50,10 +51,10 @@ async def _run(
     recipe = plan.recipe
     journal = Journal(paths.journal, writable=mode == "ask")
     senders = open_senders(recipe) if mode == "ask" else {}
-    door = Door(journal, recipe.teachers, senders, open_gates(recipe, 1), mode=mode)
+    door = Door(journal, recipe.teachers, senders, open_gates(recipe), mode=mode)
     notes = {}
     try:
-        async with MathChecker(seconds=recipe.verify.math.wall_clock) as checker:
+        async with MathChecker(seconds=recipe.verify.math.wall_clock, verdicts=Verdicts(paths.verdicts)) as checker:
             pipeline = Pipeline(plan, door, checker, WINDOW)
             for unit in units:
                 outcome = await pipeline.run_unit(plan.spool.read(unit))

@@ -20,6 +20,7 @@ from typing import Any
 from tracemill.engines.messages import Order, Progress
 from tracemill.errors import DiskError, Interrupted, TracemillError
 from tracemill.gather.spool import Unit
+from tracemill.models.teachers import most_workers
 from tracemill.plan import Plan
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.layout import RunPaths
@@ -83,6 +84,7 @@ class _Run:
         self.engine, self.plan, self.paths = engine, plan, paths
         self.pending = deque(units)
         self.total = len(units)
+        self.workers = min(engine.workers, self.total, most_workers(plan.recipe))
         self.done = 0
         self.children: list[_Child] = []
         self.tasks: set[asyncio.Task[None]] = set()
@@ -99,15 +101,19 @@ class _Run:
         for signalled in SIGNALS:
             loop.add_signal_handler(signalled, self._on_signal, signalled)
         try:
-            for number in range(min(self.engine.workers, self.total)):
-                await self._start(number)
+            for number in range(self.workers):
+                if not self.draining:
+                    await self._start(number)
             while self.tasks:
                 await asyncio.wait(self.tasks, timeout=TICK)
                 self._tick()
         finally:
+            self.draining = True
+            for task in self.tasks:
+                task.cancel()
             for signalled in SIGNALS:
                 loop.remove_signal_handler(signalled)
-            for child in self.children:
+            for child in list(self.children):
                 if child.process.returncode is None:
                     child.process.kill()
                     await child.process.wait()
@@ -134,13 +140,24 @@ class _Run:
             recipe=self.plan.recipe.model_dump(mode="json"),
             limit=self.plan.limit,
             worker=number,
-            workers=min(self.engine.workers, self.total),
+            workers=self.workers,
         )
         if process.stdin is not None:
             process.stdin.write(order.line())
-        task = asyncio.create_task(self._listen(child))
+        if self.draining:
+            child.tell(drain=True)  # the signal came while it was being started
+        task = asyncio.create_task(self._attend(child))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+
+    async def _attend(self, child: _Child) -> None:
+        """One worker, from its first word to its end; what goes wrong here stops the run."""
+        try:
+            await self._listen(child)
+        except TracemillError as exc:
+            self._stop(exc)
+        except Exception as exc:
+            self._stop(TracemillError(f"a worker cannot be attended to: {type(exc).__name__}: {exc}"))
 
     async def _listen(self, child: _Child) -> None:
         """Everything that one worker says, until it ends."""
@@ -149,7 +166,8 @@ class _Run:
             try:
                 message = json.loads(line)
             except ValueError:
-                break  # torn by its death
+                child.process.kill()  # torn by its death, or not ours: it cannot be followed any more
+                break
             if message.get("want"):
                 self._feed(child)
             elif "done" in message:
@@ -223,6 +241,16 @@ class _Run:
             os._exit(SIGNALS[signal.Signals(number)])
 
     def _tick(self) -> None:
+        try:
+            self._look()
+        except TracemillError as exc:
+            self._stop(exc)
+        if self.draining and asyncio.get_running_loop().time() - self.drain_since > GRACE:
+            for child in self.children:
+                child.tell(cancel=True)
+
+    def _look(self) -> None:
+        """Show how it goes, and look whether there is room for more."""
         self.engine.watch(self._progress())
         free, size = self.engine.fs.free_bytes(self.paths.root)
         if free < min(RESERVE_BYTES, size * RESERVE_SHARE) and not self.draining:
@@ -233,9 +261,6 @@ class _Run:
                     "Every reply is stored: free some space and run the same command again"
                 )
             )
-        if self.draining and asyncio.get_running_loop().time() - self.drain_since > GRACE:
-            for child in self.children:
-                child.tell(cancel=True)
 
     def _progress(self) -> Progress:
         stats, fates = Counter(self.past_stats), Counter(self.past_fates)

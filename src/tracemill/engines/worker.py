@@ -35,6 +35,7 @@ from tracemill.storage.flight import FlightRecorder
 from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.units import UnitStore
+from tracemill.storage.verdicts import Verdicts
 from tracemill.verify.math_checker import MathChecker
 
 OPEN_UNITS = 16
@@ -61,7 +62,7 @@ class Worker:
         self.store = UnitStore(self.paths.units / self.plan.fingerprint[:16])
         self.journal = Journal(self.paths.journal)
         self.flight = FlightRecorder(self.paths.flight / f"{order.worker}")
-        self.gates = open_gates(recipe, order.workers)
+        self.gates = open_gates(recipe, order.worker, order.workers)
         self.senders = open_senders(recipe)
         self.door = Door(self.journal, recipe.teachers, self.senders, self.gates, flight=self.flight)
         self.fates: Counter[str] = Counter()
@@ -76,7 +77,9 @@ class Worker:
         """Work until told that there is no more, or to stop."""
         reporter = asyncio.create_task(self._report())
         try:
-            async with MathChecker(seconds=self.plan.recipe.verify.math.wall_clock) as checker:
+            async with MathChecker(
+                seconds=self.plan.recipe.verify.math.wall_clock, verdicts=Verdicts(self.paths.verdicts)
+            ) as checker:
                 pipeline = Pipeline(self.plan, self.door, checker, self.window)
                 listener = asyncio.create_task(self._listen(commands, pipeline))
                 await self._want_more()
@@ -181,10 +184,20 @@ class Worker:
         say(stats={**tally, "in_flight": in_flight, "limit": limit, **percentiles(latencies)}, fates=dict(self.fates))
 
 
+_parent = sys.stdout
+
+
+def keep_stdout() -> None:
+    """Keep the pipe to the parent for messages alone: whatever else is printed here goes to stderr."""
+    global _parent  # noqa: PLW0603  one process, one parent
+    _parent = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+
 def say(**message: Any) -> None:
     """One line to the parent."""
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+    _parent.write(json.dumps(message) + "\n")
+    _parent.flush()
 
 
 def tell_failure(exc: BaseException) -> None:
@@ -220,6 +233,7 @@ async def run() -> None:
 def main() -> None:
     """The process."""
     die_with_parent()
+    keep_stdout()
     sys.setswitchinterval(SWITCH)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)

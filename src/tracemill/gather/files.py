@@ -1,4 +1,4 @@
-"""Prompts from files: JSONL (plain, .gz, .zst), CSV and Parquet; one file, a directory, or a glob.
+"""Prompts from files: JSONL (plain, .gz, .zst), a JSON array, CSV and Parquet; one file, a directory, or a glob.
 
 What cannot be a prompt becomes a `BadLine` with its place and reason, and the reading goes on. Compression is told by
 the first bytes, not by the name.
@@ -20,9 +20,10 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from tracemill import think
 from tracemill.errors import RecipeError
-from tracemill.gather.lines import DAMAGE, MAX_LINE, TextLines, open_file
-from tracemill.recipe import Fields, PromptFiles
+from tracemill.gather.lines import DAMAGE, MAX_LINE, CsvLines, open_file
+from tracemill.recipe import LANGUAGE, Fields, PromptFiles
 from tracemill.record import CATEGORIES, BadLine, Message, Prompt
 from tracemill.storage.parquet import read_batches
 
@@ -31,8 +32,8 @@ COMPRESSED = (".gz", ".zst")
 EVIDENCE = 200
 """Characters of a bad line that are kept to show what was there."""
 DEEPEST = 64
+BOM = b"\xef\xbb\xbf"
 LONG_NUMBER = re.compile(rb"\d{19}")
-LANGUAGE = re.compile(r"[a-z]{2,3}([_-][A-Za-z0-9]{2,8})*")
 
 REASONS = frozenset(
     {"bad_utf8", "not_json", "not_csv", "not_object", "too_long", "too_deep", "missing_field", "wrong_type",
@@ -118,6 +119,9 @@ Row = tuple[int, "dict[str, Any] | tuple[str, str]"]
 def _json_rows(file: Path, fields: Fields) -> Iterator[Row]:
     number = 0
     try:
+        if _format(file) == ".json" and _holds_array(file):
+            yield from _array_rows(file)
+            return
         with open_file(file) as lines:
             while line := lines.readline(MAX_LINE + 1):
                 number += 1
@@ -126,11 +130,45 @@ def _json_rows(file: Path, fields: Fields) -> Iterator[Row]:
                         pass
                     yield number, ("too_long", f"more than {MAX_LINE:,} bytes")
                     continue
-                line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                line = line.removeprefix(BOM) if number == 1 else line
                 if line.strip():
                     yield number, _json_row(line)
     except DAMAGE as exc:
         yield number + 1, ("unreadable", _excerpt(f"{file.name} ends in damage: {exc}"))
+
+
+def _holds_array(file: Path) -> bool:
+    with open_file(file) as data:
+        piece = data.read(1 << 16).removeprefix(BOM)
+        while piece and not piece.strip():
+            piece = data.read(1 << 16)
+    return piece.lstrip().startswith(b"[")
+
+
+def _array_rows(file: Path) -> Iterator[Row]:
+    """The values of a JSON array, numbered from 1. An array that cannot be read as a whole is one bad line."""
+    with open_file(file) as data:
+        text = data.read(MAX_LINE + 1).removeprefix(BOM)
+    if len(text) > MAX_LINE:
+        yield 1, ("too_long", f"a JSON array of more than {MAX_LINE:,} bytes; convert it to JSONL, one object a line")
+        return
+    try:
+        values = orjson.loads(text)
+        if LONG_NUMBER.search(text):
+            values = json.loads(text, parse_int=_whole_number)
+    except orjson.JSONDecodeError as exc:
+        reason, evidence = _no_json(text, exc)
+        yield 1, (reason, _excerpt(f"not a JSON array as a whole: {evidence}"))
+        return
+    except RecursionError:
+        yield 1, ("too_deep", f"nested more than {DEEPEST} deep")
+        return
+    del text
+    for number, value in enumerate(values, 1):
+        if _deeper(value, DEEPEST):
+            yield number, ("too_deep", f"nested more than {DEEPEST} deep")
+        else:
+            yield number, value if isinstance(value, dict) else ("not_object", _excerpt(json.dumps(value)))
 
 
 def _json_row(line: bytes) -> dict[str, Any] | tuple[str, str]:
@@ -141,13 +179,17 @@ def _json_row(line: bytes) -> dict[str, Any] | tuple[str, str]:
         if LONG_NUMBER.search(line):
             row = json.loads(line, parse_int=_whole_number)
     except orjson.JSONDecodeError as exc:
-        try:
-            text = line.decode()
-        except UnicodeDecodeError:
-            return "bad_utf8", _excerpt(line.decode(errors="replace"))
-        reason = "bad_text" if "surrogate" in str(exc) else "not_json"
-        return reason, _excerpt(f"{exc}: {text}")
+        return _no_json(line, exc)
     return row if isinstance(row, dict) else ("not_object", _excerpt(line.decode(errors="replace")))
+
+
+def _no_json(data: bytes, exc: orjson.JSONDecodeError) -> tuple[str, str]:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return "bad_utf8", _excerpt(data.decode(errors="replace"))
+    reason = "bad_text" if "surrogate" in str(exc) else "not_json"
+    return reason, _excerpt(f"{exc}: {text}")
 
 
 def _deeper(value: object, levels: int) -> bool:
@@ -161,34 +203,41 @@ def _whole_number(text: str) -> int | str:
 
 
 def _csv_rows(file: Path, fields: Fields) -> Iterator[Row]:
-    """Rows are numbered by the line that they end in. After a row that cannot be read, the next line begins another."""
+    """Rows are numbered by the line that they end in. Where a record cannot be read, as after a quote that is never
+    closed, its first line is dropped and the next line begins another: each line ends in a row or a bad line.
+    """
     csv.field_size_limit(MAX_LINE)
-    number = 1
+    number = 0
     try:
         with open_file(file) as raw:
-            rows = csv.reader(TextLines(raw), strict=True)
+            lines = CsvLines(raw)
+            rows = csv.reader(lines, strict=True)
             header: list[str] | None = None
             while True:
                 try:
                     row = next(rows, None)
                 except csv.Error as exc:
-                    number = max(number + 1, rows.line_num)
-                    yield number, ("too_long" if "larger than" in str(exc) else "not_csv", str(exc))
+                    number, text = lines.drop_first()
+                    why = "a quote is opened that is never closed" if "end of data" in str(exc) else str(exc)
+                    yield number, ("too_long", why) if text is None else ("not_csv", _excerpt(f"{why}: {text}"))
                     continue
                 if row is None:
-                    return
-                number = max(number, rows.line_num)
+                    break
+                number = lines.accept()
                 if not row:
                     continue
                 if header is None:
                     header = [name.encode(errors="surrogateescape").decode(errors="replace") for name in row]
                 elif not all(map(_encodable, row)):
-                    text = ",".join(row).encode(errors="surrogateescape")
-                    yield number, ("bad_utf8", _excerpt(text.decode(errors="replace")))
+                    told = ",".join(row).encode(errors="surrogateescape")
+                    yield number, ("bad_utf8", _excerpt(told.decode(errors="replace")))
                 elif len(row) > len(header):
                     yield number, ("wrong_type", f"{len(row) - len(header)} fields more than the header has")
                 else:
                     yield number, dict(zip(header, row, strict=False))
+            if lines.damage:
+                number = lines.read
+                raise lines.damage
     except DAMAGE as exc:
         yield number + 1, ("unreadable", _excerpt(f"{file.name} ends in damage: {exc}"))
 
@@ -241,8 +290,12 @@ def to_prompt(source: PromptFiles, row: Mapping[str, Any], where: str) -> Prompt
     if expected is not None and not expected.strip():
         return "missing_field", f"{fields.expected!r} holds no answer"
     language = (_text(_get(row, fields.language)) if fields.language else None) or source.language
-    if fields.language and not LANGUAGE.fullmatch(language):
-        return "unknown_language", _excerpt(f"{language!r} is not a code such as 'en'")
+    if not LANGUAGE.fullmatch(language):
+        return "unknown_language", _excerpt(f"{language!r} is not a code such as 'en' or 'pt-BR'")
+    try:
+        metadata = _metadata(row, fields)
+    except (TypeError, ValueError) as exc:
+        return "wrong_type", _excerpt(f"metadata cannot be written as JSON: {exc}")
     return Prompt(
         category=category,
         messages=tuple(messages),
@@ -251,8 +304,16 @@ def to_prompt(source: PromptFiles, row: Mapping[str, Any], where: str) -> Prompt
         source=source.name,
         source_id=(_text(_get(row, fields.id)) if fields.id else None) or where,
         source_license=(_text(_get(row, fields.license)) if fields.license else None) or source.license,
-        metadata={name: value for name in fields.metadata if (value := _get(row, name)) is not None},
+        metadata=metadata,
     )
+
+
+def _metadata(row: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
+    """The columns that are carried along, as plain JSON values: dates and the like are text, and NaN is nothing."""
+    if not fields.metadata:
+        return {}
+    plain = orjson.loads(orjson.dumps({name: _get(row, name) for name in fields.metadata}, default=str))
+    return {name: value for name, value in plain.items() if value is not None}
 
 
 def _messages(asked: object) -> list[Message] | tuple[str, str]:
@@ -267,7 +328,8 @@ def _messages(asked: object) -> list[Message] | tuple[str, str]:
         text = turn["content"]
         if "\x00" in text or not _encodable(text):
             return "bad_text", "a NUL character or half of a surrogate pair"
-        messages.append(Message(turn["role"], text))
+        trace, content, seam = think.split(text) if turn["role"] == "assistant" else (None, text, None)
+        messages.append(Message(turn["role"], content, trace, seam=seam))
     if not messages or messages[-1].role != "user" or not messages[-1].content.strip():
         return "empty_prompt", _excerpt(repr(asked))
     return messages

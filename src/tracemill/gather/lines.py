@@ -1,4 +1,4 @@
-"""Input files as bytes and lines, whatever their compression, with no line that can fill the memory."""
+"""Input files as bytes and lines, whatever their compression, with no line or record that can fill the memory."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import zstandard
 
 MAX_LINE = 64 * 1024 * 1024
 """Bytes; a longer line is a bad line, so that no single line can fill the memory."""
+MAX_RECORD_LINES = 1000
+"""Lines that one CSV record may span. A quote that is still open then was never closed."""
 
 
 def open_file(file: Path) -> BinaryIO:
@@ -70,7 +72,7 @@ DAMAGE = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 
 
 class TextLines:
-    """Lines of text for `csv`, which wants line ends kept. Bytes that are not UTF-8 become lone surrogates."""
+    """Lines of text with their ends. Bytes that are not UTF-8 become lone surrogates."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw
@@ -80,7 +82,8 @@ class TextLines:
     def __iter__(self) -> TextLines:
         return self
 
-    def __next__(self) -> str:
+    def __next__(self) -> str | None:
+        """The next line, or None for one that is too long."""
         if not self._pieces:
             line = self._raw.readline(MAX_LINE + 1)
             if not line:
@@ -88,8 +91,66 @@ class TextLines:
             if len(line) > MAX_LINE and not line.endswith(b"\n"):
                 while (rest := self._raw.readline(MAX_LINE)) and not rest.endswith(b"\n"):
                     pass
-                raise csv.Error(f"line larger than {MAX_LINE:,} bytes")
+                self._first = False
+                return None
             line = line.removeprefix(b"\xef\xbb\xbf") if self._first else line
             self._first = False
             self._pieces.extend(line.splitlines(keepends=True) or [b""])
         return self._pieces.popleft().decode(errors="surrogateescape")
+
+
+class CsvLines:
+    """Numbered lines for `csv`, remembered while a record lasts: one that cannot be read costs its first line alone,
+    and the others are read anew.
+    """
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._lines = TextLines(raw)
+        self._again: deque[tuple[int, str | None]] = deque()
+        self._taken: list[tuple[int, str | None]] = []
+        self._characters = 0
+        self.read = 0
+        """Lines read from the file so far."""
+        self.damage: Exception | None = None
+        """What ended the file too early."""
+
+    def __iter__(self) -> CsvLines:
+        return self
+
+    def __next__(self) -> str:
+        if len(self._taken) >= MAX_RECORD_LINES:
+            raise csv.Error(f"a quote is opened that is not closed within {MAX_RECORD_LINES:,} lines")
+        number, text = self._again.popleft() if self._again else self._read()
+        self._characters += len(text or "")
+        if self._taken and (text is None or self._characters > MAX_LINE):
+            self._again.appendleft((number, text))
+            raise csv.Error(f"a quote is opened that is not closed within {MAX_LINE:,} bytes")
+        self._taken.append((number, text))
+        if text is None:
+            raise csv.Error(f"more than {MAX_LINE:,} bytes")
+        return text
+
+    def _read(self) -> tuple[int, str | None]:
+        try:
+            text = next(self._lines)
+        except DAMAGE as exc:
+            self.damage = self.damage or exc
+        if self.damage:
+            raise StopIteration
+        self.read += 1
+        return self.read, text
+
+    def accept(self) -> int:
+        """End a record that was read. Returns the number of its last line."""
+        number = self._taken[-1][0]
+        self._taken, self._characters = [], 0
+        return number
+
+    def drop_first(self) -> tuple[int, str | None]:
+        """Give up a record that cannot be read. Returns its first line, None for the text if that is too long; the
+        others come again.
+        """
+        first, *others = self._taken
+        self._again.extendleft(reversed(others))
+        self._taken, self._characters = [], 0
+        return first

@@ -27,7 +27,7 @@ from tracemill.record import BadLine, Message, Prompt
 from tracemill.storage.fs import REAL, Fs, crash_point
 from tracemill.word_problems import generate
 
-FORMAT = 1
+FORMAT = 2
 DIGITS = 2
 """Hex digits of the first partitioning: 256 files."""
 BUFFER_BYTES = 16 * 1024 * 1024
@@ -293,7 +293,7 @@ def _describe(source: PromptSource) -> dict[str, Any]:
 def _spooled(prompt: Prompt, order: int) -> bytes:
     told = {
         "order": order,
-        "messages": [[m.role, m.content] for m in prompt.messages],
+        "messages": [[m.role, m.content, m.reasoning, m.seam] for m in prompt.messages],
         "category": prompt.category,
         "expected": prompt.expected,
         "language": prompt.language,
@@ -310,5 +310,8 @@ def _spooled(prompt: Prompt, order: int) -> bytes:
 def _unspooled(line: bytes) -> tuple[int, Prompt]:
     told = orjson.loads(line)
     order = told.pop("order")
-    messages = tuple(Message(role, content) for role, content in told.pop("messages"))
+    messages = tuple(
+        Message(role, content, reasoning, seam=None if seam is None else tuple(seam))
+        for role, content, reasoning, seam in told.pop("messages")
+    )
     return order, Prompt(messages=messages, tools=tuple(told.pop("tools")), **told)

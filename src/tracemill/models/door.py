@@ -25,8 +25,12 @@ from tracemill.storage.journal import REPLY, Entry, Journal, serving
 
 THROTTLED = frozenset({429, 503, 529})
 TRANSIENT = frozenset({408, 500, 502, 504})
-FATAL = frozenset({401, 402, 403, 404})
-"""The account or the address is wrong: no other request will fare better."""
+FATAL = frozenset({401, 402})
+"""The account is wrong: no other request will fare better."""
+DENIED = frozenset({403, 404})
+"""The account or address is wrong, or a gateway refuses one prompt; which of them it is, the next requests tell."""
+DENIALS = 5
+"""So many denials without a reply between them stop the run."""
 PATIENCE = 1800.0
 """Seconds that one request lets itself be throttled before it fails."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 60.0
@@ -79,6 +83,7 @@ class Door:
         self.stopped: TracemillError | None = None
         """Why no further request is sent, if it is for an error."""
         self.stopping = False
+        self._denied = 0
         self._recent: deque[bool] = deque(maxlen=WATCHED)
 
     def stop(self, error: TracemillError | None = None) -> None:
@@ -99,8 +104,10 @@ class Door:
         entries = self.journal.entries(request.key, request.home)
         stored = serving(entries, request.max_tokens)
         if stored is not None:
-            self.tally.served += 1
-            return self._read(request, stored.body, stored.attempt, fresh=False)
+            got = self._read(request, stored.body, stored.attempt, fresh=False)
+            if isinstance(got, Reply) or self.mode == "replay" or stored.endpoint == self._way(request):
+                self.tally.served += 1
+                return got
         failure = self._stored_failure(request, entries)
         if failure is not None:
             return failure
@@ -111,16 +118,20 @@ class Door:
             raise
 
     def _stored_failure(self, request: Request, entries: Sequence[Entry]) -> Failure | None:
-        """A refusal is final for the same request and as high a limit; on replay every stored failure is."""
+        """A refusal is final for the same request, as high a limit and the same way to the teacher; on replay every
+        stored failure is.
+        """
         final = [
             e
             for e in entries
             if e.outcome != REPLY
-            and (self.mode == "replay" or (e.outcome == "refused" and request.max_tokens >= e.max_tokens))
+            and (
+                self.mode == "replay"
+                or (e.outcome == "refused" and request.max_tokens >= e.max_tokens and e.endpoint == self._way(request))
+            )
         ]
         if final:
-            kind, detail = final[-1].outcome, final[-1].body.decode(errors="replace")
-            return Failure(request.key, kind, sum(e.outcome != REPLY for e in entries), detail)
+            return _failure(request, entries)
         if self.mode == "replay":
             raise NotStored(request.key)
         return None
@@ -133,7 +144,7 @@ class Door:
         )
         attempt = 0
         pause = FIRST_PAUSE
-        started = time.monotonic()
+        throttled_since = 0.0
         while True:
             entered = await gate.enter()
             attempt += 1
@@ -153,9 +164,11 @@ class Door:
             if throttled:
                 attempt -= 1
                 self.tally.throttled += 1
-                over = time.monotonic() - started > PATIENCE
+                throttled_since = throttled_since or time.monotonic()
+                over = time.monotonic() - throttled_since > PATIENCE
             else:
-                over = kind in ("refused", "fatal") or attempt >= teacher.attempts
+                throttled_since = 0.0
+                over = kind in ("refused", "denied", "fatal") or attempt >= teacher.attempts
             if over or not throttled:
                 await self._note_failure(request, kind, detail, raw, max(attempt, 1))
             if kind == "fatal":
@@ -165,11 +178,14 @@ class Door:
                 )
             if over:
                 self._count_failure(request, kind, detail)
-                return Failure(request.key, kind, max(attempt, 1), detail)
+                return _failure(request, self.journal.entries(request.key, request.home))
             self.tally.retried += not throttled
             wait = (raw.retry_after if raw else None) or random.uniform(0, pause)
             pause = min(pause * 2, LONGEST_PAUSE)
             await self._sleep(wait, gate)
+
+    def _way(self, request: Request) -> str:
+        return self.teachers[request.teacher].transport()
 
     def _open(self, change: int) -> None:
         self.tally.open += change
@@ -184,11 +200,15 @@ class Door:
             return None, exc.kind, exc.detail
         detail = f"HTTP {raw.status}: {raw.body[:EVIDENCE_BYTES].decode(errors='replace')}"
         if raw.status == 200:
+            self._denied = 0
             return raw, REPLY, ""
         if raw.status in THROTTLED:
             return raw, "throttled", detail
         if raw.status in TRANSIENT or raw.status >= 500:
             return raw, "transient", detail
+        if raw.status in DENIED:
+            self._denied += 1
+            return raw, "fatal" if self._denied >= DENIALS else "denied", detail
         return raw, "fatal" if raw.status in FATAL else "refused", detail
 
     async def _sleep(self, seconds: float, gate: Gate) -> None:
@@ -223,7 +243,7 @@ class Door:
             completion_tokens=used.completion_tokens if used else None,
             latency_ms=round(raw.latency * 1000),
             teacher=request.teacher,
-            endpoint=raw.endpoint,
+            endpoint=self._way(request),
             model=told.get("model") if isinstance(told, dict) and isinstance(told.get("model"), str) else None,
         )
         # Shielded: what has been paid for is stored even if whoever asked is cancelled.
@@ -239,7 +259,7 @@ class Door:
             body=detail[:EVIDENCE_BYTES].encode(errors="replace"),
             status=raw.status if raw else None,
             teacher=request.teacher,
-            endpoint=raw.endpoint if raw else self.teachers[request.teacher].url,
+            endpoint=self._way(request),
         )
         await asyncio.shield(self.journal.store(entry, request.home))
 
@@ -257,7 +277,7 @@ class Door:
 
     def _count_failure(self, request: Request, kind: str, detail: str) -> None:
         self.tally.failed += 1
-        if kind == "refused":
+        if kind in ("refused", "denied"):
             return
         self._recent.append(False)
         bad = self._recent.count(False)
@@ -266,6 +286,12 @@ class Door:
                 f"teacher {request.teacher!r} failed {bad} of the last {len(self._recent)} requests, lately as "
                 f"{kind!r}: {detail[:300]}\nNothing is lost; when it answers again, the same command goes on."
             )
+
+
+def _failure(request: Request, entries: Sequence[Entry]) -> Failure:
+    """What the journal says of a request that got no answer: asked now or replayed, it is the same."""
+    failed = [e for e in entries if e.outcome != REPLY]
+    return Failure(request.key, failed[-1].outcome, len(failed), failed[-1].body.decode(errors="replace"))
 
 
 class NotStored(Exception):

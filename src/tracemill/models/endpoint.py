@@ -6,6 +6,7 @@ import asyncio
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import aiohttp
 import orjson
@@ -17,7 +18,8 @@ KEEP_ALIVE = 4.0
 """Seconds. vLLM's HTTP server closes idle connections after 5; ours must be the one that closes first."""
 LARGEST_BODY = 32 * 1024 * 1024
 """Bytes. A longer reply is cut off: no answer is that long, and a hostile server must not fill the memory."""
-MASK = b"***"
+CONNECT_SECONDS = 30.0
+MASK = "***"
 SHORTEST_SECRET = 4
 """Characters. A shorter value would mask half of any text."""
 LONGEST_WAIT = 600.0
@@ -29,7 +31,7 @@ class Endpoint:
 
     def __init__(self, name: str, teacher: Teacher) -> None:
         self.url = f"{teacher.url}/chat/completions"
-        self.name = teacher.url
+        self.name = teacher.transport()
         self.timeout = teacher.timeout
         where = f"teachers.{name}"
         self._headers = {k: resolve_secret(v, f"{where}.headers.{k}") for k, v in teacher.headers.items()}
@@ -37,7 +39,12 @@ class Endpoint:
         if teacher.api_key is not None:
             self._headers["authorization"] = f"Bearer {resolve_secret(teacher.api_key, f'{where}.api_key')}"
         secrets = [s for s in secret_texts(teacher, where) if len(s) >= SHORTEST_SECRET]
-        self._secrets = sorted(secrets, key=len, reverse=True)
+        spellings = {
+            *secrets,
+            *(orjson.dumps(s).decode()[1:-1] for s in secrets),
+            *(s.replace("/", "\\/") for s in secrets),
+        }
+        self._secrets = sorted(spellings, key=len, reverse=True)
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, request: Request) -> Raw:
@@ -45,7 +52,7 @@ class Endpoint:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=30),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
                 headers=self._headers,
             )
         started = time.monotonic()
@@ -64,18 +71,39 @@ class Endpoint:
                     endpoint=self.name,
                     retry_after=retry_after(response.headers.get("retry-after")),
                 )
+        except aiohttp.ConnectionTimeoutError:
+            raise TransportError("connection", f"no connection within {CONNECT_SECONDS:g} s") from None
         except TimeoutError:
             raise TransportError("timeout", f"no whole reply within {self.timeout:g} s") from None
-        except (aiohttp.ClientError, OSError) as exc:
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
             kind = "partial" if answered else "connection"
-            detail = self._masked(f"{type(exc).__name__}: {exc}".encode()).decode(errors="replace")
+            detail = self._hidden(f"{type(exc).__name__}: {exc}")
             raise TransportError(kind, detail) from None
 
     def _masked(self, data: bytes) -> bytes:
-        """What a server echoes of our secrets goes no further."""
+        """What a server echoes of our secrets goes no further, however its JSON spells them."""
+        if not self._secrets:
+            return data
+        try:
+            told = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            return self._hidden(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        clean = self._without_secrets(told)
+        return data if clean == told else orjson.dumps(clean)
+
+    def _without_secrets(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._hidden(value)
+        if isinstance(value, list):
+            return [self._without_secrets(v) for v in value]
+        if isinstance(value, dict):
+            return {self._hidden(k): self._without_secrets(v) for k, v in value.items()}
+        return value
+
+    def _hidden(self, text: str) -> str:
         for secret in self._secrets:
-            data = data.replace(secret.encode(), MASK)
-        return data
+            text = text.replace(secret, MASK)
+        return text
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -33,6 +33,10 @@ def read_reply(request: Request, body: bytes) -> Reply:
     if not isinstance(message, dict):
         raise Unreadable("the choice holds no message")
     content = message.get("content")
+    if isinstance(content, list):  # parts, as some servers send them
+        content = "".join(
+            str(p["text"]) for p in content if isinstance(p, dict) and p.get("type") == "text" and "text" in p
+        )
     if content is not None and not isinstance(content, str):
         raise Unreadable(f"the content is {type(content).__name__}, not text")
     trace = next((t for name in TRACE_FIELDS if isinstance(t := message.get(name), str) and t), None)
@@ -65,7 +69,7 @@ def finish_reason(told: Any) -> str | None:
         reason = told["choices"][0]["finish_reason"]
     except (KeyError, IndexError, TypeError):
         return None
-    return reason if isinstance(reason, str) else None
+    return ("length" if reason == "max_tokens" else reason) if isinstance(reason, str) else None
 
 
 def usage(told: Any) -> Usage | None:
@@ -84,12 +88,19 @@ def _is_count(value: int) -> bool:
     return not isinstance(value, bool) and 0 <= value < 1 << 63
 
 
+def _as_text(arguments: Any) -> str:
+    try:
+        return orjson.dumps(arguments).decode()
+    except TypeError as exc:
+        raise Unreadable(f"the arguments of a tool call cannot be written: {exc}") from None
+
+
 def _tool_calls(calls: Any) -> tuple[ToolCall, ...]:
     out = []
     for call in calls if isinstance(calls, list) else []:
         function = call.get("function") if isinstance(call, dict) else None
         if isinstance(function, dict):
             arguments = function.get("arguments", "")
-            text = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
-            out.append(ToolCall(str(call.get("id", "")), str(function.get("name", "")), text))
+            text = arguments if isinstance(arguments, str) else _as_text(arguments)
+            out.append(ToolCall(str(call.get("id") or ""), str(function.get("name") or ""), text))
     return tuple(out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from tracemill.models.builtin import BuiltinTeacher, Slips
@@ -29,10 +28,20 @@ def open_senders(recipe: Recipe) -> Mapping[str, Sender]:
     }
 
 
-def open_gates(recipe: Recipe, workers: int) -> Mapping[str, Gate]:
-    """One gate per teacher; the workers share a teacher's concurrency evenly."""
+def open_gates(recipe: Recipe, worker: int = 0, workers: int = 1) -> Mapping[str, Gate]:
+    """One gate per teacher, with this worker's share of its concurrency; the shares add up to it.
+
+    Args:
+        workers: At most as many as any teacher's concurrency, see `most_workers`.
+    """
     out = {}
     for name, teacher in recipe.teachers.items():
         most = BUILT_IN_AT_ONCE if teacher.url == "builtin" else teacher.concurrency
-        out[name] = Gate(max(1, math.ceil(most / workers)))
+        share, rest = divmod(most, workers)
+        out[name] = Gate(max(1, share + (worker < rest)))
     return out
+
+
+def most_workers(recipe: Recipe) -> int:
+    """How many workers can have a slot of every teacher."""
+    return min([BUILT_IN_AT_ONCE, *(t.concurrency for t in recipe.teachers.values() if t.url != "builtin")])

@@ -80,7 +80,8 @@ def write_card(facts: CardFacts) -> str:
         "",
         f"# {escape(recipe.name)}",
         "",
-        escape(recipe.description) or "Prompts with answers of language models, each checked before it was kept.",
+        escape(recipe.description)
+        or "Prompts with answers of language models. Answers to math prompts were checked; others only for being whole.",
         "",
         *_counts(facts),
         *_exclusion(facts),
@@ -95,8 +96,8 @@ def write_card(facts: CardFacts) -> str:
 
 def escape(text: str) -> str:
     """Text that Markdown and HTML show as it is."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", text).replace("\r", " ").strip()
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", text).strip()
 
 
 def _front_matter(facts: CardFacts) -> dict[str, Any]:
@@ -110,9 +111,8 @@ def _front_matter(facts: CardFacts) -> dict[str, Any]:
     front["task_categories"] = ["text-generation"]
     front["tags"] = ["synthetic", "reasoning", "post-training", "tracemill"]
     front["size_categories"] = [next((name for most, name in SIZES if facts.total < most), "n>1T")]
-    if facts.splits:
-        files = [{"split": s, "path": f"data/{s}-*.parquet"} for s in facts.splits]
-        front["configs"] = [{"config_name": "default", "data_files": files}]
+    files = [{"split": s, "path": f"data/{s}-*.parquet"} for s in facts.splits]
+    front["configs"] = [{"config_name": "default", "data_files": files}]
     return front
 
 

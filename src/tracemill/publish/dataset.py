@@ -67,8 +67,12 @@ class _Split:
 
 
 def split_of(category: str, language: str) -> str:
-    """The split of a row, as in v1 and v2: its category; rows that are not English go to multilingual_<language>."""
-    return category if language == "en" else f"multilingual_{language}"
+    """The split of a row, as in v1 and v2: its category; rows that are not English go to multilingual_<language>.
+
+    The language is spelled as a split and a file name can be on any system: "pt-BR" is multilingual_pt_br.
+    """
+    spelled = "".join(c if c in "abcdefghijklmnopqrstuvwxyz0123456789" else "_" for c in language.lower())
+    return category if language == "en" else f"multilingual_{spelled}"
 
 
 def publish(
@@ -119,7 +123,7 @@ def publish(
     content = {
         "dataset": {"name": recipe.name, "version": recipe.version, "license": recipe.license},
         "plan": fingerprint,
-        "publication": publication(recipe, fingerprint, [note.ledger for note in notes]),
+        "publication": publication(recipe, fingerprint, notes),
         "tracemill": tracemill.__version__,
         "inputs": list(inputs),
         "files": files,
@@ -129,13 +133,13 @@ def publish(
     return commit(paths, content, fs)
 
 
-def publication(recipe: Recipe, fingerprint: str, ledgers: list[list[dict[str, Any]]]) -> str:
-    """Hex; equal publications have equal files, card included. The ledgers tell failed rows that have come in since."""
+def publication(recipe: Recipe, fingerprint: str, notes: list[UnitNote]) -> str:
+    """Hex; equal publications have equal files, card included. The notes tell failed rows that have come in since."""
     about = recipe.model_dump(
         mode="json", include={"name", "version", "license", "description", "contact", "citation", "publish"}
     )
     sources = [source.model_dump(mode="json", exclude={"path"}) for source in recipe.prompts]
-    return identity.digest([fingerprint, about, sources, ledgers])
+    return identity.digest([fingerprint, about, sources, [[note.ledger, note.files] for note in notes]])
 
 
 def _tables(units: UnitStore, notes: list[UnitNote], kind: str) -> Iterator[pa.Table]:

@@ -21,7 +21,7 @@ from tracemill.ledger import Ledger
 from tracemill.mill import open_plan
 from tracemill.models.door import NotStored
 from tracemill.plan import Plan
-from tracemill.publish.dataset import publish
+from tracemill.publish.dataset import publication, publish
 from tracemill.respond.answer import questions
 from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
@@ -78,14 +78,16 @@ def audit(root: str | Path, *, quick: bool = False) -> AuditReport:
         return report
     add(_files(paths, manifest))
     add(_counts(paths, manifest))
-    unfinished = _same_plan(plan, manifest)
-    add(unfinished)
-    if not unfinished.ok:
+    same = _same_plan(paths, plan, manifest)
+    add(same)
+    if manifest.content["plan"] != plan.fingerprint:
         return report
+    add(_units(paths, plan))
     add(_places(paths, plan))
     if not quick:
         add(_journal(paths))
-        add(_replayed(paths, plan, manifest))
+        if same.ok:
+            add(_replayed(paths, plan, manifest))
     return report
 
 
@@ -201,12 +203,32 @@ def _counts(paths: RunPaths, manifest: Manifest) -> Check:
     )
 
 
-def _same_plan(plan: Plan, manifest: Manifest) -> Check:
-    same = manifest.content["plan"] == plan.fingerprint
-    problems = (
-        [] if same else ["the recipe or the input has changed since this was published; `tracemill build` goes on"]
-    )
+def _same_plan(paths: RunPaths, plan: Plan, manifest: Manifest) -> Check:
+    problems = []
+    store = UnitStore(paths.units / plan.fingerprint[:16])
+    notes = [note for unit in plan.units if (note := store.read(unit.name))]
+    if manifest.content["plan"] != plan.fingerprint:
+        problems.append("the recipe or the input has changed since this was published; `tracemill build` goes on")
+    elif len(notes) == len(plan.units) and (
+        manifest.content.get("publication") != publication(plan.recipe, plan.fingerprint, notes)
+    ):
+        problems.append(
+            "the recipe has changed since this was published, or rows that had failed have come in; "
+            "`tracemill build` publishes anew"
+        )
     return Check("plan", problems, f"plan {plan.fingerprint[:16]}")
+
+
+def _units(paths: RunPaths, plan: Plan) -> Check:
+    """P3, for the units that the next publication would be made of."""
+    store = UnitStore(paths.units / plan.fingerprint[:16])
+    notes = [note for unit in plan.units if (note := store.read(unit.name))]
+    problems = [
+        f"unit {note.unit}: {problem}; delete this file, and `tracemill build` works the unit again from the journal"
+        for note in notes
+        if (problem := store.check(note))
+    ]
+    return Check("units (P3)", problems, f"{sum(len(note.files) for note in notes)} files")
 
 
 def _places(paths: RunPaths, plan: Plan) -> Check:

@@ -89,17 +89,20 @@ def serving(entries: Sequence[Entry], max_tokens: int) -> Entry | None:
     """Which of a request's entries, oldest first, answers it with this limit.
 
     A reply serves if it ended by itself, or was cut at or above the limit asked now. Among several, the first that
-    ended by itself; else the one with the highest limit.
+    ended by itself; else the one with the highest limit; else the last that does not say how it ended.
     """
     cut: Entry | None = None
+    silent: Entry | None = None
     for entry in entries:
         if entry.outcome != REPLY:
             continue
-        if entry.finish_reason != "length":
+        if entry.finish_reason is None:
+            silent = entry
+        elif entry.finish_reason != "length":
             return entry
-        if entry.max_tokens >= max_tokens and (cut is None or entry.max_tokens > cut.max_tokens):
+        elif entry.max_tokens >= max_tokens and (cut is None or entry.max_tokens > cut.max_tokens):
             cut = entry
-    return cut
+    return cut or silent
 
 
 class Journal:

@@ -1,7 +1,7 @@
 """Where each file of a run lies.
 
 out/  README.md  manifest.json  status.json  data/  rejected/  failed/
-.tracemill/  recipe.yaml  plan.json  lock  journal/  flight/  spool/  units/  objects/  manifests/
+.tracemill/  recipe.yaml  plan.json  lock  journal/  verdicts.sqlite  flight/  spool/  units/  objects/  manifests/
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ class RunPaths:
     @property
     def journal(self) -> Path:
         return self.inner / "journal"
+
+    @property
+    def verdicts(self) -> Path:
+        return self.inner / "verdicts.sqlite"
 
     @property
     def flight(self) -> Path:

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from tracemill.errors import Locked
+from tracemill.errors import DiskError, Locked
 from tracemill.storage.fs import disk_errors
 
-PATIENCE = 0.8
-"""Seconds to wait for a dying predecessor: contract P8 gives a second process one second to leave."""
+PATIENCE = 0.5
+"""Seconds to wait for a dying predecessor: contract P8 gives a second process one second, start included, to leave."""
 
 
 class RunLock:
@@ -31,13 +31,19 @@ class RunLock:
         self.fd = -1
 
     def __enter__(self) -> RunLock:
-        with disk_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            with disk_errors(self.path):
+                if self.claim:
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT if self.claim else os.O_RDONLY, 0o600)
+        except (FileNotFoundError, FileExistsError) as exc:
+            if not self.claim and isinstance(exc, FileNotFoundError):
+                return self  # there is nothing to hold
+            raise DiskError(f"{self.path.parent}: this directory cannot be made: {exc.strerror or exc}") from exc
         deadline = time.monotonic() + self.patience
         while True:
             try:
-                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self.fd, (fcntl.LOCK_EX if self.claim else fcntl.LOCK_SH) | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
@@ -68,5 +74,6 @@ class RunLock:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self.fd)
+        if self.fd >= 0:
+            os.close(self.fd)
         self.fd = -1

@@ -84,9 +84,12 @@ class UnitStore:
     def check(self, note: UnitNote) -> str | None:
         """What is wrong with a unit's files, found by reading them whole."""
         for entry in note.files.values():
-            problem = damage(self.directory / entry["name"], entry["rows"])
-            if problem is None and file_sha256(self.directory / entry["name"], self.fs) != entry["sha256"]:
-                problem = "it does not have the sha256 of its note"
+            path = self.directory / entry["name"]
+            try:
+                problem = None if file_sha256(path, self.fs) == entry["sha256"] else "it does not have its sha256"
+            except OSError as exc:
+                problem = str(exc)
+            problem = problem or damage(path, entry["rows"])
             if problem:
                 return f"{entry['name']}: {problem}"
         return None

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from tracemill.errors import LossyConversion
 from tracemill.record import Sample
+from tracemill.schema import to_row
 from tracemill.step import Drop
+from tracemill.think import CLOSE, OPEN
 
-OPEN, CLOSE = "<think>", "</think>"
+ENDED = frozenset({"stop", "length", "tool_calls", "function_call", None})
+"""How an answer may end; anything else (content_filter, abort, error) is no whole answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +21,13 @@ class Complete:
 
     name: ClassVar[str] = "complete"
     drops: ClassVar[frozenset[str]] = frozenset(
-        {"truncated", "empty", "trace_missing", "trace_leaked", "trace_ambiguous"}
+        {"truncated", "empty", "trace_missing", "trace_leaked", "trace_ambiguous", "unfinished", "unwritable"}
     )
 
     async def __call__(self, sample: Sample, /) -> Sample | Drop:
         turn = sample.messages[-1]
+        if sample.finish_reason not in ENDED:
+            return Drop("unfinished", f"the server ended it by {sample.finish_reason!r}")
         if sample.finish_reason == "length":
             tokens = sample.usage.completion_tokens if sample.usage else None
             return Drop("truncated", f"cut off by the token limit{f' after {tokens} tokens' if tokens else ''}")
@@ -39,4 +45,8 @@ class Complete:
             )
         if turn.content.lstrip().startswith(OPEN):
             return Drop("trace_ambiguous", f"the visible answer begins with {OPEN}")
+        try:
+            to_row(sample)
+        except LossyConversion as exc:
+            return Drop("unwritable", str(exc))
         return sample

@@ -69,6 +69,8 @@ class MathMajority:
         """
         if len(samples) > asked:
             raise TracemillError(f"verify_math: {len(samples)} samples of one prompt, but {asked} were asked for.")
+        if asked < 2:
+            return [Drop("low_agreement", "one sample was asked for; a vote needs two") for _ in samples]
         found = [visible_answer(sample) for sample in samples]
         classes = await self._classes({answer for answer in found if answer})
         votes = Counter(classes[answer] for answer in found if answer)

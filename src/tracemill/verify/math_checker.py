@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from tracemill.errors import TracemillError
+from tracemill.storage.verdicts import Verdicts
 from tracemill.verify.answers import plain_number, same_answer_fast
 from tracemill.verify.math_worker import too_complex
 
@@ -156,10 +157,18 @@ class MathChecker:
         workers: Child processes at most; each is started when first needed, and holds some 70 MB.
         seconds: Wall clock of one check. A check that takes longer counts as not equal.
         command: What to run as a worker, for tests.
+        verdicts: Keeps what workers found, timeouts too, so that a run never changes its mind.
     """
 
-    def __init__(self, workers: int = 1, seconds: float = 5.0, command: Sequence[str] = WORKER) -> None:
+    def __init__(
+        self,
+        workers: int = 1,
+        seconds: float = 5.0,
+        command: Sequence[str] = WORKER,
+        verdicts: Verdicts | None = None,
+    ) -> None:
         self.seconds = seconds
+        self.verdicts = verdicts
         self._workers = [_Worker(command) for _ in range(workers)]
         self._free: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
         for worker in self._workers:
@@ -177,6 +186,8 @@ class MathChecker:
             worker.kill()
         for worker in self._workers:
             await worker.reap()
+        if self.verdicts is not None:
+            self.verdicts.close()
 
     async def same(self, expected: str, found: str) -> Answer:
         """Whether two answers are the same. The order of the two does not matter.
@@ -196,6 +207,20 @@ class MathChecker:
         if pair in self._known:
             self._known.move_to_end(pair)
             return self._known[pair]
+        question = ["math", *pair, self.seconds]
+        if self.verdicts is not None and (kept := self.verdicts.get(question)) is not None:
+            return Answer(*kept)
+        answer = await self._checked(pair)
+        if self.verdicts is not None:
+            answer = Answer(*self.verdicts.put(question, [answer.equal, answer.method, answer.detail]))
+        if answer.decided:
+            self._known[pair] = answer
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return answer
+
+    async def _checked(self, pair: tuple[str, str]) -> Answer:
+        """What a worker says of a pair."""
         worker = await self._free.get()
         try:
             request = {"id": next(self._ids), "expected": pair[0], "found": pair[1]}
@@ -206,8 +231,4 @@ class MathChecker:
             return Answer(False, "timeout", f"no answer within {self.seconds:g} s")
         if isinstance(reply, str):
             return Answer(False, "crashed", reply)
-        answer = Answer(reply["equal"] is True, reply["method"], reply["detail"])
-        self._known[pair] = answer
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
-        return answer
+        return Answer(reply["equal"] is True, reply["method"], reply["detail"])

@@ -33,6 +33,8 @@ from tracemill.storage.fs import CRASH_POINTS, Fs
 from tracemill.testing import ScriptedServer
 
 LATENCY = 0.03
+LOOSE = 0.5
+"""Seconds in place of the 50 ms, where other tests run beside or a death is only known from the outside."""
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def test_a_run_killed_at_any_crash_point_ends_as_if_nothing_had_been(point, nth,
     done = run("build", recipe, "--out", out, "--workers", 1)
     assert done.returncode == 0, done.stderr
     assert published(out) == undisturbed
-    assert unexplained(server.log, [death]) == []
+    assert unexplained(server.log, [death], LOOSE) == []
 
 
 def killed_again_and_again(server, recipe, out, kills, seed) -> list[float]:
@@ -157,7 +159,7 @@ def test_a_worker_that_dies_is_replaced(scene, undisturbed):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert published(out) == undisturbed
-    assert unexplained(server.log, [death]) == []
+    assert unexplained(server.log, [death], LOOSE) == []
 
 
 def test_a_second_process_is_turned_away_and_told_who_is_there(scene):
@@ -267,4 +269,4 @@ def test_a_run_moved_to_another_place_goes_on_there(scene, undisturbed):
     done = run("build", recipe, "--out", moved)
     assert done.returncode == 0, done.stderr
     assert published(moved) == undisturbed
-    assert unexplained(server.log, [death]) == []
+    assert unexplained(server.log, [death], LOOSE) == []

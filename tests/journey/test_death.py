@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from campaign import (
+    WINDOW,
     answers,
     kill,
     problem_recipe,
@@ -101,7 +102,7 @@ def killed_again_and_again(server, recipe, out, kills, seed) -> list[float]:
     return deaths
 
 
-def survives(kills, seed, problems_count, tmp_path):
+def survives(kills, seed, problems_count, tmp_path, window):
     """A run killed at random moments: (deaths, requests, distinct requests, unexplained, bytes equal)."""
     table = write_real_problems(tmp_path / "problems.jsonl", problems_count)
     with ScriptedServer(answers(table), latency=LATENCY) as server:
@@ -118,19 +119,19 @@ def survives(kills, seed, problems_count, tmp_path):
           f"{len(unexplained(events, deaths))} without a reason")  # fmt: skip
     assert len(deaths) == kills
     assert published(tmp_path / "run") == published(tmp_path / "clean")
-    assert unexplained(events, deaths) == []
+    assert unexplained(events, deaths, window) == []
     assert audit(tmp_path / "run").ok
 
 
 @pytest.mark.alone
 def test_25_kills_at_random_moments_lose_nothing(tmp_path):
-    survives(25, int(os.environ.get("SEED", "1")), 600, tmp_path)
+    survives(25, int(os.environ.get("SEED", "1")), 600, tmp_path, LOOSE)
 
 
 @pytest.mark.storm
 @pytest.mark.timeout(3600)
 def test_200_kills_at_random_moments_lose_nothing(tmp_path):
-    survives(200, int(os.environ.get("SEED", "2")), 5000, tmp_path)
+    survives(200, int(os.environ.get("SEED", "2")), 5000, tmp_path, WINDOW)
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])

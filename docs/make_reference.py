@@ -28,7 +28,7 @@ from tracemill.word_problems import FAMILIES
 
 SLUG = get_args(recipe.Slug)[1].metadata[0].pattern
 PAGE = Path(__file__).with_name("recipes.md")
-EXAMPLE = Path(recipe.__file__).parent / "recipes" / "gsm8k.yaml"
+EXAMPLE = Path(recipe.__file__).parents[1] / "recipes" / "gsm8k.yaml"
 
 MEANINGS: dict[str, str] = {
     "Recipe.name": "Name of the dataset.",

@@ -1,0 +1,46 @@
+"""The recipe: one YAML file that says what is asked of whom, how it is checked, and how it is published.
+
+These models build recipes in Python, and `recipe_file` reads them from YAML. Unknown keys are errors. Secrets are never
+literals: they are written `${env:NAME}` and read from the environment at the moment of asking, so no stored recipe ever
+holds one.
+"""
+
+from tracemill.recipe.parts import LARGEST_NUMBER, Category, Model, Plain, Share, Slug
+from tracemill.recipe.secrets import ENV_REFERENCE, resolve_secret, secret_texts
+from tracemill.recipe.sources import (
+    LANGUAGE,
+    RESERVED_METADATA,
+    Fields,
+    GeneratedPrompts,
+    PromptFiles,
+    PromptSource,
+)
+from tracemill.recipe.teacher import DEFAULT_SAMPLING, Sampling, Slips, Teacher
+from tracemill.recipe.whole import MathCheck, Publish, Recipe, Respond, Verify
+
+__all__ = [
+    "DEFAULT_SAMPLING",
+    "ENV_REFERENCE",
+    "LANGUAGE",
+    "LARGEST_NUMBER",
+    "RESERVED_METADATA",
+    "Category",
+    "Fields",
+    "GeneratedPrompts",
+    "MathCheck",
+    "Model",
+    "Plain",
+    "PromptFiles",
+    "PromptSource",
+    "Publish",
+    "Recipe",
+    "Respond",
+    "Sampling",
+    "Share",
+    "Slips",
+    "Slug",
+    "Teacher",
+    "Verify",
+    "resolve_secret",
+    "secret_texts",
+]

@@ -1,0 +1,107 @@
+"""The recipe as one value."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from tracemill import identity
+from tracemill.recipe.parts import Category, Model, Slug
+from tracemill.recipe.sources import PromptSource
+from tracemill.recipe.teacher import Teacher
+
+
+def _on_off(value: object) -> object:
+    """YAML 1.1 reads a bare on or off as a boolean."""
+    return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, dict) else value
+
+
+class Respond(Model):
+    """How prompts are answered."""
+
+    reasoning: Annotated[Literal["on", "off", "both"], BeforeValidator(_on_off)] = "on"
+    samples: int = Field(default=1, gt=0, le=1024)
+    """Samples of each prompt and reasoning mode, from each teacher that answers it."""
+    assign: Literal["weighted", "every"] = "weighted"
+    """weighted: one teacher answers a prompt, drawn by weight. every: every teacher answers every prompt."""
+    ask_anew: int = Field(default=2, ge=0, le=10)
+    """How often a sample is asked anew after an empty or broken reply."""
+    templates: dict[Category, str] = {}
+    """Template files by category, with the one placeholder {problem}; the built-in ones are the articles'."""
+    system: dict[Category, str] = {}
+    """System prompts by category. Chat has the article's unless it is set here; "" means none."""
+
+
+class MathCheck(Model):
+    """How answers to math prompts are checked."""
+
+    majority: float = Field(default=0.5, gt=0, le=1)
+    """Without an expected answer: the share of the asked samples that must agree. Ties are dropped."""
+    wall_clock: float = Field(default=5.0, gt=0)
+    """Seconds that one symbolic comparison may take before its process is killed."""
+
+
+class Verify(Model):
+    """How samples are checked."""
+
+    math: MathCheck = MathCheck()
+    duplicates: bool = True
+    """Drop rows that say exactly what an earlier row says."""
+
+
+class Publish(Model):
+    """How the dataset is written."""
+
+    layout: Literal["full", "v1", "v2", "v3"] = "full"
+    """full: v1's columns with ours appended; v1, v2, v3: exactly theirs."""
+    row_group_rows: int = Field(default=2000, ge=1000, le=4000)
+    shard_bytes: int = Field(default=500_000_000, ge=1_000_000)
+    """Uncompressed size at which a split goes on in its next file."""
+
+
+class Recipe(Model):
+    """A whole run as one value."""
+
+    name: Slug
+    version: str = "0.1"
+    license: str
+    """Licence of the rows as released; an SPDX id where there is one."""
+    description: str = ""
+    contact: str | None = None
+    """Where people can ask for a row to be taken out. The card prints it, or says that none is given."""
+    citation: str | None = None
+    """BibTeX for the card; made from name and version if it is not given."""
+    seed: int = Field(default=0, ge=0)
+    prompts: Annotated[tuple[PromptSource, ...], BeforeValidator(_as_list)] = Field(min_length=1)
+    teachers: dict[Slug, Teacher] = Field(min_length=1)
+    respond: Respond = Respond()
+    verify: Verify = Verify()
+    publish: Publish = Publish()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Recipe:
+        names = [p.name for p in self.prompts]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"two prompt sources are named {twice[0]!r}; give each its own `name`")
+        return self
+
+    def rows_identity(self) -> dict[str, Any]:
+        """Whatever of the recipe can change a row. Endpoints, pace, contact and citation cannot."""
+        whole = self.model_dump(mode="json", exclude={"description", "contact", "citation", "publish"})
+        for teacher in whole["teachers"].values():
+            for transport in ("url", "api_key", "headers", "concurrency", "timeout", "attempts", "send_seed", "slips"):
+                del teacher[transport]
+        for source in whole["prompts"]:
+            for about in ("path", "url", "citation"):
+                source.pop(about, None)
+        return whole
+
+    def digest(self) -> str:
+        """Hex hash of the recipe as stored."""
+        return identity.digest(self.model_dump(mode="json"))

@@ -40,6 +40,7 @@ MEANINGS: dict[str, str] = {
     "Recipe.respond": "How prompts are answered.",
     "Recipe.verify": "How samples are checked.",
     "Recipe.publish": "How the dataset is written.",
+    "Recipe.dialects": "Rows for the table of [dialects](dialects.md), for this recipe.",
     "PromptFiles.path": "A file, a directory or a glob.",
     "PromptFiles.category": "Category of all prompts, unless `fields.category` names a column.",
     "PromptFiles.language": "ISO 639-1 code of all prompts, unless `fields.language` names a column.",
@@ -73,7 +74,6 @@ MEANINGS: dict[str, str] = {
     "Teacher.revision": "Revision of the model, for the record; another one is asked again.",
     "Teacher.api_key": "Sent as a bearer token. Only `${env:NAME}` is taken, never the key itself.",
     "Teacher.headers": "Further headers. Where the name sounds like a secret, the value must come from `${env:NAME}`.",
-    "Teacher.reasoning_on": "What is added to the body to turn reasoning on.",
     "Teacher.weight": "Share of the prompts, relative to the other teachers.",
     "Teacher.sampling": "How it samples.",
     "Teacher.category_sampling": "How it samples in one category, over `sampling`.",
@@ -114,7 +114,9 @@ Building again in the same directory asks only what is not stored.
 | changed | asked again |
 | --- | --- |
 | `verify`, `publish`, `name`, `version`, `license`, `description`, `contact`, `citation` | nothing |
-| `url`, `api_key`, `headers`, `concurrency`, `timeout`, `attempts`, `send_seed` of a teacher | nothing |
+| `url`, `api_key`, `headers`, `concurrency`, `timeout`, `attempts`, `send_seed`, `limit_field` of a teacher | nothing |
+| `family`, `server` of a teacher, where the same switch is sent | nothing |
+| `family`, `server`, `effort` of a teacher, where another switch is sent | that teacher's prompts, in that mode |
 | `max_tokens`, lowered | nothing |
 | `max_tokens`, raised | replies that had been cut off below the new limit |
 | `respond.samples`, raised, with one teacher to a prompt | the new samples |

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tracemill.errors import (
         CorruptRun,
+        DataError,
         DiskError,
         EndpointError,
         Interrupted,
@@ -27,21 +28,30 @@ if TYPE_CHECKING:
         TracemillError,
         UsageError,
     )
+    from tracemill.exchange.exporting import export_requests
+    from tracemill.exchange.importing import import_answers
+    from tracemill.inspect.stats import stats
+    from tracemill.inspect.validate import measure, validate
     from tracemill.layouts import from_layout, to_layout
     from tracemill.mill import build
+    from tracemill.reading.dataset import Dataset, open
     from tracemill.recipe import Recipe
     from tracemill.recipe_file import load_recipe
     from tracemill.record import Message, Prompt, Sample, ToolCall, Usage, Verdict
     from tracemill.report.audit import audit
+    from tracemill.report.doctor import doctor
     from tracemill.report.explain import explain
     from tracemill.report.status import status
     from tracemill.schema import SCHEMA
+    from tracemill.upkeep import compact
 
 __version__ = "0.1.0"
 
 __all__ = [
     "SCHEMA",
     "CorruptRun",
+    "DataError",
+    "Dataset",
     "DiskError",
     "EndpointError",
     "Interrupted",
@@ -61,16 +71,26 @@ __all__ = [
     "__version__",
     "audit",
     "build",
+    "compact",
+    "doctor",
     "explain",
+    "export_requests",
     "from_layout",
+    "import_answers",
     "load_recipe",
+    "measure",
+    "open",
+    "stats",
     "status",
     "to_layout",
+    "validate",
 ]
 
 _HOMES = {
     "SCHEMA": "schema",
     "CorruptRun": "errors",
+    "DataError": "errors",
+    "Dataset": "reading.dataset",
     "DiskError": "errors",
     "EndpointError": "errors",
     "Interrupted": "errors",
@@ -89,11 +109,19 @@ _HOMES = {
     "Verdict": "record",
     "audit": "report.audit",
     "build": "mill",
+    "compact": "upkeep",
+    "doctor": "report.doctor",
     "explain": "report.explain",
+    "export_requests": "exchange.exporting",
     "from_layout": "layouts",
+    "import_answers": "exchange.importing",
     "load_recipe": "recipe_file",
+    "measure": "inspect.validate",
+    "open": "reading.dataset",
+    "stats": "inspect.stats",
     "status": "report.status",
     "to_layout": "layouts",
+    "validate": "inspect.validate",
 }
 """The module that each public name lives in."""
 

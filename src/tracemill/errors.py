@@ -4,8 +4,10 @@
     ├── UsageError      (ValueError)   exit 2   a command was called with words that do not fit
     ├── MissingExtra    (ImportError)  exit 2   the command needs an extra that is not installed
     ├── RecipeError     (ValueError)   exit 3   the recipe, or an input it names, cannot be used
+    ├── DataError       (ValueError)   exit 3   a dataset's file is damaged, or holds no rows that we know
     ├── LossyConversion (ValueError)   exit 3   a layout cannot carry what a sample holds
     ├── EndpointError   (OSError)      exit 5   a teacher cannot be asked
+    ├── BudgetSpent                    exit 5   what the run may spend is spent
     ├── DiskError       (OSError)      exit 6   the disk is full or refuses
     ├── Locked          (OSError)      exit 7   another process writes this run
     ├── CorruptRun      (ValueError)   exit 1   files of a run do not say what its manifest says
@@ -38,7 +40,25 @@ class MissingExtra(TracemillError, ImportError):
 
 
 class RecipeError(TracemillError, ValueError):
-    """A recipe, or an input that it names, cannot be used."""
+    """A recipe, or an input that it names, cannot be used.
+
+    Args:
+        key: The key of the recipe that it is about, where only the value's use shows what is wrong with it: whoever
+            knows the file can then name the line.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, key: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message, key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class DataError(TracemillError, ValueError):
+    """A file of a dataset cannot be read, or holds no rows that we know; the text says where."""
 
     exit_code = 3
 
@@ -64,6 +84,28 @@ class EndpointError(TracemillError, OSError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class BudgetSpent(TracemillError):
+    """A limit of the recipe's budget is reached; nothing more was sent.
+
+    Args:
+        limit: Its key under `budget`.
+        spent: What was spent, in words.
+    """
+
+    exit_code = 5
+
+    def __init__(self, limit: str, spent: str) -> None:
+        super().__init__(limit, spent)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        limit, spent = self.args
+        return (
+            f"the budget is spent: {spent}. Every reply is stored. To go on, raise budget.{limit} and run the command "
+            f"again, e.g. with --set budget.{limit}=..."
+        )
 
 
 class DiskError(TracemillError, OSError):

@@ -84,6 +84,8 @@ def chosen_teacher(run_seed: int, key: str, weights: Mapping[str, float]) -> str
         weights: Positive weight by teacher name; they need not add up to 1.
     Source: Schindelhauer & Schomaker, "Weighted distributed hash tables" (SPAA 2005): score = -ln(u) / weight, least wins.
     """
+    if len(weights) == 1:
+        return next(iter(weights))
 
     def score(name: str) -> tuple[float, str]:
         drawn = int.from_bytes(sha256(canonical(["teacher", run_seed, key, name])).digest()[:7], "big")

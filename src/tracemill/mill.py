@@ -18,6 +18,7 @@ from tracemill.engines.local import SIGNALS, LocalEngine
 from tracemill.engines.messages import Progress
 from tracemill.errors import CorruptRun, EndpointError, Interrupted, RecipeError, UsageError
 from tracemill.gather.spool import Spool, Unit, load_spool, open_spool
+from tracemill.legible import one_line, quoted
 from tracemill.plan import Plan
 from tracemill.publish.dataset import publication, publish
 from tracemill.recipe import Recipe, secret_texts
@@ -101,6 +102,7 @@ def build(
     *,
     workers: int | None = None,
     limit: int | None = None,
+    wait_for_endpoint: float | None = None,
     watch: Watch | None = None,
     engine: Engine | None = None,
     fs: Fs = REAL,
@@ -110,12 +112,13 @@ def build(
     Args:
         workers: Processes that ask and check; by default as many as there are cores, at most 4.
         limit: Take only the first so many prompts, in input order.
+        wait_for_endpoint: Seconds to wait for a teacher that does not answer. None: 15 if it never has, else 600.
         watch: Shown what goes on.
         engine: Who schedules the units; by default worker processes on this machine.
     Raises:
         RecipeError: the recipe or an input cannot be used.
         Locked: another process writes `out`.
-        EndpointError, DiskError, Interrupted: the run stopped; the same call goes on.
+        EndpointError, BudgetSpent, DiskError, Interrupted: the run stopped; the same call goes on.
     """
     paths, watch = RunPaths(Path(out)), watch or Silent()
     _check_place(paths)
@@ -125,7 +128,7 @@ def build(
         raise UsageError(f"--limit must be at least 1, it is {limit}")
     with _Signals() as signals, RunLock(paths.lock) as lock:
         run = _Run(paths, recipe, limit, watch, fs, signals)
-        return run.go(engine or LocalEngine(workers or default_workers(), lock.fd, run.show, fs))
+        return run.go(engine or LocalEngine(workers or default_workers(), lock.fd, run.show, fs, wait_for_endpoint))
 
 
 def _check_place(paths: RunPaths) -> None:
@@ -203,6 +206,12 @@ class _Run:
             self.paths.spool, self.recipe, self.limit, self.fs, lambda n: self.watch.note(f"{n:,} rows read")
         )
         _refuse_nothing(spool, self.fs)
+        for source in spool.inputs:
+            if not source["prompts"] and source["bad_lines"]:
+                self.watch.note(f"prompts {source['name']!r}: none of {source['bad_lines']:,} input lines can be used")
+            if absent := source.get("columns_not_found"):
+                shown = ", ".join(map(quoted, absent))
+                self.watch.note(f"prompts {source['name']!r}: no row has a column {shown}, which `fields` names")
         plan = Plan(self.recipe, spool, self.limit)
         self.samples = plan.samples
         Journal.create(self.paths.journal, spool.prompts, self.fs)
@@ -275,7 +284,7 @@ class _Run:
                     self.fs.unlink(folder / name)
 
     def _say_what_was_open(self) -> None:
-        left = flight.left_open(self.paths.flight, self.fs)
+        left = flight.left(self.paths.flight, self.fs).open
         if left:
             self.watch.note(
                 f"the last run died with {left} requests in flight: up to {left} replies may be paid for twice. "
@@ -346,11 +355,14 @@ def _refuse_nothing(spool: Spool, fs: Fs) -> None:
     names = ", ".join(repr(source["name"]) for source in spool.inputs)
     first = next(iter(spool.bad_lines(fs)), None)
     if first is None:
-        raise RecipeError(f"prompts {names}: the input holds no lines; nothing was asked")
+        empty = ", ".join(quoted(f["name"]) for source in spool.inputs for f in source.get("files", [])[:3])
+        key = ("prompts", spool.inputs[0]["name"], "path")
+        raise RecipeError(f"prompts {names}: the input holds no lines ({empty}); nothing was asked", key)
     counts = ", ".join(f"{n:,} {reason}" for (_, reason), n in spool.ledger.by_reason().items())
     raise RecipeError(
         f"prompts {names}: no input line can be used ({counts}); nothing was asked. "
-        f"The first: {first.where}: {first.evidence}. Do `prompts.fields` name the right columns?"
+        f"The first: {one_line(first.where)}: {one_line(first.evidence)}. Do `prompts.fields` name the right columns?",
+        ("prompts", first.source, "fields"),
     )
 
 

@@ -24,7 +24,7 @@ from tracemill.record import Message, Prompt, Sample, Verdict
 from tracemill.refine import duplicates
 from tracemill.respond import answer as respond
 from tracemill.respond.templates import Template, load_templates
-from tracemill.schema import FAILED_SCHEMA, REJECTED_SCHEMA, SCHEMA, to_row
+from tracemill.schema import FAILED_SCHEMA, REJECTED_SCHEMA, SCHEMA, table_of, to_row
 from tracemill.step import Drop, SiblingStep, Step
 from tracemill.verify.complete import Complete
 from tracemill.verify.math import MathAnswer, MathMajority
@@ -121,9 +121,9 @@ class Outcome:
             for f in self.failed
         ]
         return {
-            "kept": pa.Table.from_pylist([to_row(s) for s in self.kept], schema=SCHEMA),
-            "rejected": pa.Table.from_pylist(rejected, schema=REJECTED_SCHEMA),
-            "failed": pa.Table.from_pylist(failed, schema=FAILED_SCHEMA),
+            "kept": table_of([to_row(s) for s in self.kept], SCHEMA),
+            "rejected": table_of(rejected, REJECTED_SCHEMA),
+            "failed": table_of(failed, FAILED_SCHEMA),
         }
 
 
@@ -200,7 +200,10 @@ class Pipeline:
             place = (respond.STAGE, prompt.category, prompt.language)
             ledger.taken[place] += 1
             ledger.spawned[place] += len(asked) - 1
-            fates = await _all([asyncio.create_task(self._sample(question, ledger)) for question in asked])
+            if len(asked) == 1:
+                fates = [await self._sample(asked[0], ledger)]
+            else:
+                fates = await _all([asyncio.create_task(self._sample(question, ledger)) for question in asked])
             fates = await self._vote(fates, ledger)
             tell(fates)
             return fates, ledger

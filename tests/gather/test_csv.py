@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import time
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracemill.gather import files, lines
-from tracemill.gather.files import input_files, read_prompts
-from tracemill.recipe import PromptFiles
+from tracemill.gather.files import read_prompts
+from tracemill.gather.inputs import input_files
+from tracemill.recipe import Fields, PromptFiles
 from tracemill.record import BadLine, Prompt
 
 
@@ -131,3 +133,58 @@ def test_every_csv_line_ends_in_one_row_or_one_bad_line(tmp_path_factory, rows):
     assert numbers == sorted(set(numbers))
     assert set(numbers) <= set(range(2, len(rows) + 2))
     assert (not numbers and not rows) or numbers[-1] == len(rows) + 1, "a record is numbered by its last line"
+
+
+def slow_rows(data: bytes, most_lines: int) -> list[tuple[int, object]]:
+    """What each line of a CSV file comes to, worked out plainly: a record that fails costs its first line."""
+    texts = data.decode().splitlines(keepends=True)
+    out: list[tuple[int, object]] = []
+    header = None
+    at = 0
+    while at < len(texts):
+        for taken in range(1, most_lines + 1):
+            try:
+                row = next(csv.reader(texts[at : at + taken], strict=True), [])
+                break
+            except csv.Error as exc:
+                why = str(exc)
+                if "end of data" not in why or at + taken > len(texts):
+                    row = None
+                    break
+        else:
+            row = None
+        if row is None:
+            out.append((at + 1, "not_csv"))
+            at += 1
+            continue
+        at += taken
+        if row and header is None:
+            header = row
+        elif row:
+            out.append((at, "wrong_type" if len(row) > len(header) else dict(zip(header, row, strict=False))))
+    return out
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    pieces=st.lists(st.sampled_from(['a","b\n', '"open\n', "x,y\n", '"\n', '"z"q\n', '""', '"', ",", "a", "\n"]), max_size=60),
+    most_lines=st.integers(2, 9),
+)  # fmt: skip
+def test_records_that_fail_are_judged_as_if_each_were_read_anew(tmp_path_factory, pieces, most_lines):
+    data = ("h,k\n" + "".join(pieces)).encode()
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    path.write_bytes(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "MAX_RECORD_LINES", most_lines)
+        rows = [(n, row if isinstance(row, dict) else row[0]) for n, row in files._csv_rows(path, Fields())]
+    assert rows == slow_rows(data, most_lines)
+
+
+@pytest.mark.parametrize("line", ['a","b\n', '"never closed\n'])
+def test_a_file_of_lines_that_each_open_a_quote_is_read_in_seconds(tmp_path, line):
+    (tmp_path / "a.csv").write_text("h,k\n" + line * 20_000)
+    began = time.monotonic()
+    rows = list(files._csv_rows(tmp_path / "a.csv", Fields()))
+    assert time.monotonic() - began < 5
+    assert [number for number, _ in rows] == list(range(2, 20_002))
+    assert {row[0] for _, row in rows} == {"not_csv"}

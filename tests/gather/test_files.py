@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from tracemill.errors import RecipeError
 from tracemill.gather import files, lines
-from tracemill.gather.files import REASONS, input_files, read_prompts
+from tracemill.gather.files import REASONS, read_prompts
+from tracemill.gather.inputs import input_files
 from tracemill.recipe import PromptFiles
 from tracemill.record import BadLine, Message, Prompt
 

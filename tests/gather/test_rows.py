@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from tracemill import think
 from tracemill.errors import RecipeError
 from tracemill.gather import files
-from tracemill.gather.files import input_files, read_prompts
+from tracemill.gather.files import read_prompts
+from tracemill.gather.inputs import input_files
 from tracemill.publish.dataset import split_of
 from tracemill.recipe import LANGUAGE, RESERVED_METADATA, PromptFiles, Recipe
 from tracemill.recipe_file import recipe_from
@@ -151,7 +152,7 @@ def test_every_split_is_one_that_datasets_accepts(language):
 @pytest.mark.parametrize("language", ["", "EN", "english", "pt_BR", "../x", "de fr", "en\n", "en" + "-abcdefgh" * 20])
 def test_a_language_that_is_no_code_is_refused(language):
     text = refusal({"language": language})
-    assert "prompts.0.language:" in text
+    assert "prompts.language:" in text
     assert "'pt-BR'" in text
 
 

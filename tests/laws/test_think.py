@@ -1,9 +1,11 @@
-"""The inline trace: its two laws, and one example for each rule."""
+"""The inline trace: its two laws, and one example for each rule; and the marks by which raw replies are parted."""
 
 from __future__ import annotations
 
+import time
+
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from tracemill import think
@@ -132,3 +134,123 @@ def test_two_megabytes_of_tags_are_split_and_joined(piece):
     text = "<think>" + piece * (2_000_000 // len(piece))
     assert think.join(*think.split(text)) == text
     assert text.rstrip().endswith(think.reply_split(text)[1])
+
+
+@pytest.mark.parametrize(
+    ("reply", "parts"),
+    [
+        pytest.param("I add.</think>It is 4.", ("I add.", "It is 4.", "</think> alone"), id="no line ends at the tag"),
+        pytest.param("[THINK]R[/THINK]C", ("R", "C", "[THINK]"), id="Magistral"),
+        pytest.param("R[/THINK]C", ("R", "C", "[/THINK] alone"), id="Magistral, begun in the prompt"),
+        pytest.param(
+            "[THINK]R[/THINK]Write </think>\nthere.", ("R", "Write </think>\nthere.", "[THINK]"), id="one kind"
+        ),
+        pytest.param("◁think▷R◁/think▷C", ("R", "C", "◁think▷"), id="Kimi"),
+        pytest.param(
+            "<|channel|>analysis<|message|>R<|end|><|start|>assistant<|channel|>final<|message|>C<|return|>",
+            ("R", "C", "harmony"),
+            id="harmony",
+        ),
+        pytest.param(
+            "<|start|>assistant<|channel|>analysis<|message|>R<|end|><|start|>assistant<|channel|>commentary<|message|>P"
+            "<|end|><|start|>assistant<|channel|>final<|message|>C",
+            ("R", "P\n\nC", "harmony"),
+            id="harmony with a preamble",
+        ),
+        pytest.param("<|channel|>final<|message|>C", ("", "C", "harmony"), id="harmony without a thought"),
+        pytest.param("analysisR.assistantfinalC", ("R.", "C", "harmony without its marks"), id="harmony, unmarked"),
+        pytest.param(
+            "Here is my thought process: R\nHere is my response: C", ("R", "C", "Granite's sentences"), id="Granite"
+        ),
+        pytest.param("<think>Say `</think>` now.\n</think>\nC", ("Say `</think>` now.", "C", "<think>"), id="quoted"),
+        pytest.param("Use <think> tags.\n</think>\nC", ("Use <think> tags.", "C", "</think> alone"), id="a word of it"),
+    ],
+)
+def test_the_marks_of_each_family_part_a_reply(reply, parts):
+    found = think.reply_parts(reply)
+    assert (found.reasoning, found.content, found.mark) == parts
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Close it with `</think>`.",
+        'Close it with "</think>".',
+        "The </think> tag ends a thought.",
+        "It ends with </think>, and then the answer comes.",
+        "For example <think>a</think> is a thought.",
+        "```\nfirst\n</think>\n```\nIt is 4.",
+        "```html\n<think>\na\n</think>\n```",
+        "The mark [THINK] opens it and [/THINK] closes it.",
+        "analysis of the text",
+        "Here is my response: 4",
+        "Write <|channel|>analysis<|message|> first.",
+    ],
+)
+def test_a_tag_that_is_only_spoken_of_is_left_where_it_stands(answer):
+    assert think.reply_parts(answer) == think.Parts(None, answer)
+    assert not think.holds_trace(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "<think>I add, and then",
+        "[THINK]cut",
+        "◁think▷cut",
+        "<|channel|>commentary to=functions.f<|message|>{}",
+        "<|channel|>analysis<|message|>cut",
+        "<|channel|>analysis<|message|>a<|end|>stray<|channel|>final<|message|>b",
+        "A second thought.\n</think>\nC",
+    ],
+)
+def test_what_is_left_of_a_trace_is_seen(answer):
+    assert think.holds_trace(answer)
+
+
+PLAIN = st.text(st.sampled_from([*"abc 4.,\n", "é", "`", "<", ">", "/", "|", "解"]), max_size=40)
+FORMS = [
+    "<think>\n{r}\n</think>\n\n{c}",
+    "<think>{r}</think>{c}",
+    "{r}\n</think>\n\n{c}",
+    "[THINK]{r}[/THINK]{c}",
+    "◁think▷{r}◁/think▷{c}",
+    "<|channel|>analysis<|message|>{r}<|end|><|start|>assistant<|channel|>final<|message|>{c}",
+]
+
+
+@LAW
+@given(reasoning=PLAIN, content=PLAIN, form=st.sampled_from(FORMS))
+def test_a_trace_and_an_answer_without_marks_come_back_from_each_form(reasoning, content, form):
+    assume("<|" not in reasoning + content and "```" not in reasoning)
+    found = think.reply_split(form.format(r=reasoning, c=content))
+    assert found == (reasoning.strip(), content.strip())
+
+
+@LAW
+@given(text=texts() | TRACED | st.text())
+def test_no_reply_loses_a_word(text):
+    found = think.reply_parts(text)
+    if found.mark is None:
+        assert (found.reasoning, found.content) == (None, text.strip())
+    else:
+        assert found.content == "" or found.content in text
+        assert found.reasoning == "" or found.reasoning in text
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("[THINK]", "[/THINK]", "◁/think▷", "`</think>`", " </think> a", "```", "<|channel|>", "<|end|>"),
+        *("<|channel|>analysis<|message|>", "analysis", "assistantfinal", "Here is my thought process:"),
+    ],
+)
+@pytest.mark.parametrize(
+    "head", ["", "<think>", "<|channel|>final<|message|>", "analysis", "Here is my thought process:"]
+)
+def test_two_megabytes_of_marks_are_read_in_a_moment(head, piece):
+    text = head + piece * (2_000_000 // len(piece))
+    begun = time.process_time()
+    think.reply_parts(text)
+    think.holds_trace(text)
+    assert time.process_time() - begun < 5

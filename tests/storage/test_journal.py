@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from tracemill.errors import CorruptRun, DiskError, TracemillError
 from tracemill.identity import digest
 from tracemill.storage.journal import MAX_RANGES, OPEN_FILES, Entry, Journal, ranges_for
+from tracemill.storage.sqlite import FORMAT
 
 CHILD = """
 import asyncio, sys
@@ -344,12 +345,12 @@ def test_a_journal_of_a_newer_version_is_refused_in_clear_words(tmp_path):
     directory = new_journal(tmp_path / "j")
     store(directory, entry(1))
     with sqlite3.connect(directory / "000.sqlite") as opened:
-        opened.execute("PRAGMA user_version=2")
+        opened.execute(f"PRAGMA user_version={FORMAT + 1}")
     opened.close()
     with pytest.raises(CorruptRun, match="newer Tracemill"):
         found(directory, digest(1))
-    (directory / "journal.json").write_text(json.dumps({"format": 2, "ranges": 1}))
-    with pytest.raises(CorruptRun, match=r"written by a newer Tracemill \(journal format 2\); upgrade"):
+    (directory / "journal.json").write_text(json.dumps({"format": FORMAT + 1, "ranges": 1}))
+    with pytest.raises(CorruptRun, match=rf"written by a newer Tracemill \(journal format {FORMAT + 1}\); upgrade"):
         Journal(directory)
 
 

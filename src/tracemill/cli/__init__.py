@@ -5,7 +5,7 @@ Each command is one small file; what it does, `import tracemill` can do in the s
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 import shlex
 import sys
@@ -15,11 +15,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from tracemill.errors import Interrupted, TracemillError
+from tracemill.cli.terminal import clean, hang_up, prepare, say_json, tell
+from tracemill.errors import DiskError, Interrupted, TracemillError
+
+OPEN_FILES = (errno.EMFILE, errno.ENFILE)
 
 
 def main() -> None:
     """The `tracemill` command."""
+    prepare()
     try:
         from tracemill.cli.app import app
 
@@ -36,15 +40,18 @@ def main() -> None:
     except SystemExit:
         raise
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _leave(141)
+        hang_up(sys.stdout)
     except KeyboardInterrupt:
         _fail("stopped by SIGINT", 130)
     except BaseException as exc:
         usage = _usage_error(exc)
         if usage is not None:
             _fail(usage, 2, shown=True)
+        told = _of_the_system(exc)
+        if told is not None:
+            _fail(told, DiskError.exit_code)
         _fail(f"{type(exc).__name__}: {exc}", 70, f"this is a defect of ours; please report it with {_keep_trace()}")
+    _leave(0)
 
 
 def _usage_error(exc: BaseException) -> str | None:
@@ -57,29 +64,40 @@ def _usage_error(exc: BaseException) -> str | None:
     if isinstance(exc, typer.Abort):
         _fail("stopped by SIGINT", 130)
     if isinstance(exc, TyperException):
-        getattr(exc, "show", lambda: sys.stderr.write(f"{exc}\n"))()
+        getattr(exc, "show", lambda: tell(str(exc)))()
         return exc.format_message()
+    return None
+
+
+def _of_the_system(exc: BaseException) -> str | None:
+    """What the machine lacks, where that and no fault of ours is why an operation failed."""
+    if isinstance(exc, OSError) and exc.errno in OPEN_FILES:
+        return "this process may not open more files; raise the limit (`ulimit -n 4096`) and run the same command again"
+    if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return f"{exc.strerror}: {exc.filename or 'a file'}. Free some space and run the same command again"
+    if isinstance(exc, FileNotFoundError) and "temporary directory" in str(exc):
+        return f"{exc.strerror}. Set TMPDIR to a directory that can be written into"
     return None
 
 
 def _fail(text: str, code: int, more: str = "", *, shown: bool = False) -> NoReturn:
     """Say on stderr what went wrong, with --json on stdout too, and leave. A terminal that is gone is no obstacle."""
-    with suppress(OSError):
-        if not shown:
-            sys.stderr.write(f"{text}\n" + (f"{more}\n" if more else ""))
-            sys.stderr.flush()
+    if not shown:
+        tell(text + (f"\n{more}" if more else ""))
     if "--json" in sys.argv[1:]:
-        with suppress(OSError):
-            sys.stdout.write(json.dumps({"error": text, "exit_code": code}, indent=1) + "\n")
-            sys.stdout.flush()
+        with suppress(DiskError):
+            say_json({"error": text, "exit_code": code})
     _leave(code)
 
 
 def _keep_trace() -> str:
-    """Write the traceback to a file of its own and name it."""
-    handle, name = tempfile.mkstemp(prefix="tracemill-", suffix=".traceback.txt")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        traceback.print_exc(file=file)
+    """Write the traceback to a file of its own and name it; to the terminal, where no file can be made."""
+    try:
+        handle, name = tempfile.mkstemp(prefix="tracemill-", suffix=".traceback.txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(clean(traceback.format_exc()))
+    except OSError:
+        return f"this:\n{traceback.format_exc()}"
     return name
 
 
@@ -89,6 +107,9 @@ def program() -> list[str]:
 
 
 def _leave(code: int) -> NoReturn:
-    with suppress(OSError):
-        sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            hang_up(stream)
     raise SystemExit(code)

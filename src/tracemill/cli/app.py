@@ -21,6 +21,7 @@ Workers = Annotated[int | None, typer.Option("--workers", help="Worker processes
 Limit = Annotated[int | None, typer.Option("--limit", help="Take only the first N prompts, in input order.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change one key of the recipe: a.b=value. Repeatable.")]
+Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.")]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a run.")]
 
 
@@ -57,12 +58,20 @@ def build(
     workers: Workers = None,
     engine: Annotated[str, typer.Option("--engine", help="Who schedules the work: local.")] = "local",
     limit: Limit = None,
+    wait: Annotated[
+        str | None,
+        typer.Option(
+            "--wait-for-endpoint",
+            metavar="TIME",
+            help="Wait so long for a teacher that does not answer: 90s, 10m, 1h. [default: 15s if it never has, else 10m]",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Build a dataset from a RECIPE. The same command goes on where an earlier one stopped."""
     from tracemill.cli.build import run_build
 
-    run_build(recipe, out, assignments or [], workers, engine, limit, as_json)
+    run_build(recipe, out, assignments or [], workers, engine, limit, wait, as_json)
 
 
 @app.command()
@@ -97,3 +106,106 @@ def audit(
     from tracemill.cli.look import show_audit
 
     show_audit(run, quick, as_json)
+
+
+@app.command()
+def export(
+    recipe: Recipe,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write, JSONL.")],
+    out: Out,
+    assignments: Set = None,
+    teacher: Annotated[str | None, typer.Option("--teacher", help="Only the requests to this teacher.")] = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the requests that a build of RECIPE would send now to FILE, as batch services read them."""
+    from tracemill.cli.journal import run_export
+
+    run_export(recipe, out, file, assignments or [], teacher, limit, as_json)
+
+
+@app.command(name="import")
+def import_(
+    recipe: Recipe,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Batch output, batch input, or pairs: JSONL.")],
+    out: Out,
+    form: Annotated[
+        str, typer.Option("--format", help="What the files are: auto, openai-batch, vllm-batch or pairs.")
+    ] = "auto",
+    assignments: Set = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take answers bought elsewhere into the journal, so that a build of RECIPE asks only for the rest."""
+    from tracemill.cli.journal import run_import
+
+    run_import(recipe, out, files, assignments or [], form, limit, as_json)
+
+
+@app.command()
+def compact(run: Run, as_json: AsJson = False) -> None:
+    """Make the journal of the run in DIR smaller. No build asks anything more for it."""
+    from tracemill.cli.journal import run_compact
+
+    run_compact(run, as_json)
+
+
+@app.command()
+def doctor(
+    recipe: Annotated[Path | None, typer.Argument(metavar="RECIPE", help="A recipe whose teachers are asked.")] = None,
+    assignments: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """What is installed, and with a RECIPE whether its teachers do what it expects of them."""
+    from tracemill.cli.doctor import run_doctor
+
+    run_doctor(recipe, assignments or [], as_json)
+
+
+Data = Annotated[
+    str, typer.Argument(metavar="DATA", help="A directory, a Parquet, JSONL or Arrow file, a glob, or a Hub id.")
+]
+Splits = Annotated[list[str] | None, typer.Option("--split", help="Only this split. Repeatable.")]
+Readers = Annotated[
+    int | None, typer.Option("--workers", help="Worker processes; 0: none. [default: cores, at most 4]")
+]
+Revision = Annotated[str | None, typer.Option("--revision", help="Of a Hub dataset: commit, tag or branch.")]
+
+
+@app.command()
+def validate(
+    data: Data,
+    splits: Splits = None,
+    limits: Annotated[
+        list[str] | None,
+        typer.Option("--max", help="What is allowed of a check, or of a level: CHECK=SHARE. Repeatable."),
+    ] = None,
+    against: Annotated[
+        list[str] | None, typer.Option("--against", help="A benchmark whose items must not be in prompts. Repeatable.")
+    ] = None,
+    workers: Readers = None,
+    revision: Revision = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the report as a page to this file too.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What is wrong with a dataset. Exit 1 if a finding is over its limit."""
+    from tracemill.cli.inspect import show_validation
+
+    show_validation(data, splits or [], limits or [], against or [], workers, revision, html, as_json)
+
+
+@app.command()
+def stats(
+    data: Data,
+    splits: Splits = None,
+    tokenizer: Annotated[
+        str | None, typer.Option("--tokenizer", help="A tokenizer.json, to count tokens with.")
+    ] = None,
+    workers: Readers = None,
+    revision: Revision = None,
+    as_json: AsJson = False,
+) -> None:
+    """What is in a dataset: rows, bytes, characters, by split, language, generator and more."""
+    from tracemill.cli.inspect import show_stats
+
+    show_stats(data, splits or [], tokenizer, workers, revision, as_json)

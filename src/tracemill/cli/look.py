@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import typer
+
+from tracemill.cli.terminal import say, say_json
 
 
 def show_status(run: Path, as_json: bool) -> None:
@@ -13,7 +14,7 @@ def show_status(run: Path, as_json: bool) -> None:
     from tracemill.report.status import status
 
     found = status(run)
-    typer.echo(json.dumps(found.to_json(), indent=1) if as_json else found.to_text())
+    say_json(found.to_json()) if as_json else say(found.to_text())
 
 
 def show_life(run: Path, uuid: str, as_json: bool) -> None:
@@ -21,7 +22,7 @@ def show_life(run: Path, uuid: str, as_json: bool) -> None:
     from tracemill.report.explain import explain
 
     life = explain(run, uuid)
-    typer.echo(json.dumps(life.to_json(), indent=1, ensure_ascii=False) if as_json else life.to_text())
+    say_json(life.to_json()) if as_json else say(life.to_text())
 
 
 def show_audit(run: Path, quick: bool, as_json: bool) -> None:
@@ -30,12 +31,12 @@ def show_audit(run: Path, quick: bool, as_json: bool) -> None:
 
     report = audit(run, quick=quick)
     if as_json:
-        typer.echo(json.dumps(report.to_json(), indent=1))
+        say_json(report.to_json())
     else:
         for check in report.checks:
-            typer.echo(f"{'ok   ' if check.ok else 'DOUBT'} {check.name}: {check.seen}".rstrip(": "))
+            say(f"{'ok   ' if check.ok else 'DOUBT'} {check.name}: {check.seen}".rstrip(": "))
             for problem in check.problems[:20]:
-                typer.echo(f"      {problem}")
-        typer.echo("the run is whole" if report.ok else "the run is NOT proven whole")
+                say(f"      {problem}")
+        say("the run is whole" if report.ok else "the run is NOT proven whole")
     if not report.ok:
         raise typer.Exit(1)

@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from tracemill.cli.terminal import tell
 from tracemill.engines.messages import Progress
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ class Show:
 
     def note(self, text: str) -> None:
         """One line that stays."""
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+        tell(text)
 
     def progress(self, progress: Progress) -> None:
         """Where the run stands."""

@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from tracemill.engines.messages import Progress
 from tracemill.gather.spool import Unit
 from tracemill.models.door import Door, Mode
-from tracemill.models.gate import GateClosed
-from tracemill.models.teachers import open_gates, open_senders
+from tracemill.models.pool import GateClosed
+from tracemill.models.teachers import open_pools
+from tracemill.models.wire import Nobody
 from tracemill.plan import Pipeline, Plan
 from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
@@ -50,8 +51,8 @@ async def _run(
 ) -> tuple[dict[str, UnitNote], int]:
     recipe = plan.recipe
     journal = Journal(paths.journal, writable=mode == "ask")
-    senders = open_senders(recipe) if mode == "ask" else {}
-    door = Door(journal, recipe.teachers, senders, open_gates(recipe), mode=mode)
+    pools = open_pools(recipe, sender=None if mode == "ask" else Nobody())
+    door = Door(journal, pools, mode)
     notes = {}
     try:
         async with MathChecker(seconds=recipe.verify.math.wall_clock, verdicts=Verdicts(paths.verdicts)) as checker:
@@ -64,7 +65,7 @@ async def _run(
             raise door.stopped from None
         raise
     finally:
-        for sender in senders.values():
-            await sender.close()
+        for pool in pools.values():
+            await pool.shut()
         journal.close()
     return notes, door.tally.sent

@@ -11,18 +11,23 @@ import json
 import os
 import pickle
 import signal
-import sys
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from tracemill.engines import worker
+from tracemill.engines.child import Child, start
 from tracemill.engines.messages import Order, Progress
 from tracemill.errors import DiskError, Interrupted, TracemillError
 from tracemill.gather.spool import Unit
+from tracemill.models.budget import spent_before
 from tracemill.models.teachers import most_workers
 from tracemill.plan import Plan
 from tracemill.storage.fs import REAL, Fs
+from tracemill.storage.flight import prepare
+from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
 
 GRACE = 30.0
@@ -38,7 +43,7 @@ SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
 class _Child:
-    def __init__(self, number: int, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, number: int, process: Child) -> None:
         self.number, self.process = number, process
         self.units: dict[str, Unit] = {}
         self.stats: dict[str, float] = {}
@@ -47,7 +52,7 @@ class _Child:
 
     def tell(self, **message: Any) -> None:
         stdin = self.process.stdin
-        if stdin is not None and not stdin.is_closing():
+        if not stdin.is_closing():
             stdin.write(json.dumps(message).encode() + b"\n")
 
 
@@ -58,6 +63,7 @@ class LocalEngine:
         workers: Processes at most; never more than there are units.
         lock_fd: Descriptor of the run's lock, inherited so that the lock lives as long as any worker.
         watch: Called about four times a second.
+        wait: Seconds to wait for a teacher that does not answer; see `Pool`.
     """
 
     def __init__(
@@ -66,8 +72,9 @@ class LocalEngine:
         lock_fd: int | None = None,
         watch: Callable[[Progress], None] = lambda progress: None,
         fs: Fs = REAL,
+        wait: float | None = None,
     ) -> None:
-        self.workers, self.lock_fd, self.watch, self.fs = workers, lock_fd, watch, fs
+        self.workers, self.lock_fd, self.watch, self.fs, self.wait = workers, lock_fd, watch, fs, wait
 
     def run(self, plan: Plan, paths: RunPaths, units: list[Unit]) -> Progress:
         """Work `units` to their end.
@@ -77,6 +84,14 @@ class LocalEngine:
             EndpointError, DiskError, TracemillError: as the workers met them.
         """
         return asyncio.run(_Run(self, plan, paths, units).run())
+
+
+def _spent(plan: Plan, paths: RunPaths) -> dict[str, Any]:
+    journal = Journal(paths.journal, writable=False)
+    try:
+        return asdict(spent_before(journal, plan.recipe))
+    finally:
+        journal.close()
 
 
 class _Run:
@@ -91,6 +106,9 @@ class _Run:
         self.past_stats: Counter[str] = Counter()
         self.past_fates: Counter[str] = Counter()
         self.deaths = 0
+        self.began = time.time()
+        self.spent = _spent(plan, paths) if plan.recipe.budget.any() else {}
+        prepare(paths.flight, self.workers, engine.fs)
         self.error: TracemillError | None = None
         self.signals = 0
         self.draining = False
@@ -114,7 +132,7 @@ class _Run:
             for signalled in SIGNALS:
                 loop.remove_signal_handler(signalled)
             for child in list(self.children):
-                if child.process.returncode is None:
+                if child.process.running:
                     child.process.kill()
                     await child.process.wait()
         self.engine.watch(self._progress())
@@ -123,15 +141,7 @@ class _Run:
         return self._progress()
 
     async def _start(self, number: int) -> None:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tracemill.engines.worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            pass_fds=() if self.engine.lock_fd is None else (self.engine.lock_fd,),
-            limit=64 * 1024 * 1024,
-        )
+        process = await start("tracemill.engines.worker", worker.main, self.engine.lock_fd)
         child = _Child(number, process)
         self.children.append(child)
         order = Order(
@@ -141,9 +151,11 @@ class _Run:
             limit=self.plan.limit,
             worker=number,
             workers=self.workers,
+            wait=self.engine.wait,
+            spent=self.spent,
+            began=self.began,
         )
-        if process.stdin is not None:
-            process.stdin.write(order.line())
+        process.stdin.write(order.line())
         if self.draining:
             child.tell(drain=True)  # the signal came while it was being started
         task = asyncio.create_task(self._attend(child))
@@ -161,8 +173,7 @@ class _Run:
 
     async def _listen(self, child: _Child) -> None:
         """Everything that one worker says, until it ends."""
-        stdout = child.process.stdout
-        while stdout is not None and (line := await stdout.readline()):
+        while line := await child.process.stdout.readline():
             try:
                 message = json.loads(line)
             except ValueError:

@@ -19,6 +19,12 @@ class Order:
     limit: int | None
     worker: int
     workers: int
+    wait: float | None = None
+    """Seconds to wait for a teacher that does not answer."""
+    spent: dict[str, Any] = field(default_factory=dict)
+    """What earlier calls have spent: the fields of `Spent`."""
+    began: float | None = None
+    """When this call began, Unix time."""
 
     def line(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"

@@ -9,7 +9,6 @@ parent, and leaves Ctrl-C to it.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import os
 import pickle
@@ -22,12 +21,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tracemill.engines.child import die_with_parent
 from tracemill.engines.messages import Order, percentiles
 from tracemill.errors import TracemillError
 from tracemill.gather.spool import Unit, load_spool
+from tracemill.models.budget import Budget, Spent, spent_by
 from tracemill.models.door import Door
-from tracemill.models.gate import GateClosed
-from tracemill.models.teachers import open_gates, open_senders
+from tracemill.models.pool import GateClosed
+from tracemill.models.teachers import open_pools
 from tracemill.plan import Failed, Fate, Pipeline, Plan, Rejected
 from tracemill.recipe import Recipe
 from tracemill.respond.answer import samples_per_prompt
@@ -46,12 +47,6 @@ TELL_EVERY = 0.5
 """Seconds between two reports."""
 
 
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies; elsewhere the end of stdin says it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
 class Worker:
     """Holds what the units of one process share."""
 
@@ -61,12 +56,13 @@ class Worker:
         self.plan = Plan(recipe, load_spool(self.paths.spool / order.spool), order.limit)
         self.store = UnitStore(self.paths.units / self.plan.fingerprint[:16])
         self.journal = Journal(self.paths.journal)
-        self.flight = FlightRecorder(self.paths.flight / f"{order.worker}")
-        self.gates = open_gates(recipe, order.worker, order.workers)
-        self.senders = open_senders(recipe)
-        self.door = Door(self.journal, recipe.teachers, self.senders, self.gates, flight=self.flight)
+        self.flight = FlightRecorder(self.paths.flight, order.worker, order.workers)
+        self.pools = open_pools(recipe, order.worker, order.workers, order.wait)
+        before = Spent(**order.spent)
+        budget = Budget(recipe.budget, lambda: before + spent_by(self.flight.all()), order.began)
+        self.door = Door(self.journal, self.pools, flight=self.flight, budget=budget)
         self.fates: Counter[str] = Counter()
-        most = sum(gate.most for gate in self.gates.values())
+        most = sum(pool.most for pool in self.pools.values())
         self.window = max(4, 2 * most // samples_per_prompt(recipe))
         self.failure: BaseException | None = None
         self._slots = asyncio.Semaphore(OPEN_UNITS)
@@ -89,8 +85,8 @@ class Worker:
                 listener.cancel()
         finally:
             reporter.cancel()
-            for sender in self.senders.values():
-                await sender.close()
+            for pool in self.pools.values():
+                await pool.shut()
             self.journal.close()
             self._tell()
 
@@ -137,6 +133,7 @@ class Worker:
 
     async def _work(self, pipeline: Pipeline, unit: Unit, begun: asyncio.Event) -> None:
         try:
+            self.journal.look_anew()  # another worker may have begun this unit, and died
             prompts = self.plan.spool.read(unit)
             outcome = await pipeline.run_unit(prompts, self._count, begun.set)
             self.fates["duplicate"] += sum(r.stage == "duplicates" for r in outcome.rejected)
@@ -174,13 +171,14 @@ class Worker:
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(TELL_EVERY)
+            self.journal.look_anew()  # a look that is held on to keeps the journal's log from being carried over
             self._tell()
 
     def _tell(self) -> None:
         tally = asdict(self.door.tally)
         latencies = tally.pop("latencies")
-        in_flight = sum(g.in_flight for g in self.gates.values())
-        limit = sum(int(g.limit) for g in self.gates.values())
+        paces = [lane.pace for pool in self.pools.values() for lane in pool.lanes]
+        in_flight, limit = sum(pace.in_flight for pace in paces), sum(int(pace.limit) for pace in paces)
         say(stats={**tally, "in_flight": in_flight, "limit": limit, **percentiles(latencies)}, fates=dict(self.fates))
 
 
@@ -220,25 +218,37 @@ def show_tasks() -> None:
     sys.stderr.flush()
 
 
+def new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's event loop: half the processor time for each reply. Windows has none; asyncio's own does the same work."""
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
 async def run() -> None:
     """Read the order, then work."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, show_tasks)
     commands = asyncio.StreamReader(limit=64 * 1024 * 1024)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
-    order = Order.parse(await commands.readline())
-    await Worker(order).serve(commands)
+    pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
+    try:
+        order = Order.parse(await commands.readline())
+        await Worker(order).serve(commands)
+    finally:
+        pipe.close()
 
 
 def main() -> None:
     """The process."""
-    die_with_parent()
     keep_stdout()
     sys.setswitchinterval(SWITCH)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     try:
-        asyncio.run(run())
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(run())
     except TracemillError as exc:
         tell_failure(exc)
     except BrokenPipeError:
@@ -249,4 +259,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    die_with_parent(os.getppid())
     main()

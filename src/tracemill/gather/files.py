@@ -7,13 +7,10 @@ the first bytes, not by the name.
 from __future__ import annotations
 
 import csv
-import glob
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +18,13 @@ import orjson
 import pyarrow as pa
 
 from tracemill import think
-from tracemill.errors import RecipeError
-from tracemill.gather.lines import DAMAGE, MAX_LINE, CsvLines, open_file
+from tracemill.gather.inputs import form, label, suffix
+from tracemill.gather.lines import DAMAGE, MAX_LINE, OPEN, CsvLines, open_file
+from tracemill.legible import did_you_mean
 from tracemill.recipe import LANGUAGE, Fields, PromptFiles
 from tracemill.record import CATEGORIES, BadLine, Message, Prompt
 from tracemill.storage.parquet import read_batches
 
-SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
-COMPRESSED = (".gz", ".zst")
 EVIDENCE = 200
 """Characters of a bad line that are kept to show what was there."""
 DEEPEST = 64
@@ -42,74 +38,28 @@ REASONS = frozenset(
 """Why an input line is dropped."""
 
 
-def input_files(source: PromptFiles) -> list[Path]:
-    """The files that a source names, sorted by name. Of a directory: those of a known ending that are not hidden.
+def read_prompts(source: PromptFiles, file: Path, not_seen: set[str] | None = None) -> Iterator[Prompt | BadLine]:
+    """Each row of one file as a prompt, in file order, or as a bad line.
 
-    Raises:
-        RecipeError: there are none.
+    Args:
+        not_seen: Names of columns; those that a row has are taken out.
     """
-    if "\0" in source.path or not source.path:
-        raise RecipeError(f"prompts {source.name!r}: path {source.path!r} cannot be a file")
-    given = _given(source)
-    if given.is_file():
-        return [given]
-    if given.is_dir():
-        found = [p for p in sorted(given.rglob("*")) if p.is_file() and _format(p) and not _hidden(p, given)]
-        if not found:
-            raise RecipeError(
-                f"prompts {source.name!r}: {given} holds no file ending in {', '.join(SUFFIXES)} (.gz, .zst)"
-            )
-        return found
-    found = [Path(p) for p in sorted(glob.glob(str(given), recursive=True)) if Path(p).is_file()]
-    if not found:
-        raise RecipeError(
-            f"prompts {source.name!r}: {source.path} is neither a file, nor a directory, nor a glob that finds any"
-        )
-    return found
-
-
-def label(source: PromptFiles, file: Path) -> str:
-    """How a file is called in rows: its path below the directory that the source names, else its name."""
-    given = _given(source)
-    if given.is_file():
-        base = given.parent
-    elif given.is_dir():
-        base = given
-    else:
-        base = Path(*takewhile(lambda part: not glob.has_magic(part), given.parts))
-    called = file.relative_to(base).as_posix() if file.is_relative_to(base) else file.name
-    return os.fsencode(called).decode(errors="backslashreplace")
-
-
-def _given(source: PromptFiles) -> Path:
-    try:
-        return Path(source.path).expanduser()
-    except RuntimeError as exc:
-        raise RecipeError(f"prompts {source.name!r}: {source.path}: {exc}") from exc
-
-
-def _hidden(file: Path, below: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(below).parts)
-
-
-def read_prompts(source: PromptFiles, file: Path) -> Iterator[Prompt | BadLine]:
-    """Each row of one file as a prompt, in file order, or as a bad line."""
     called = label(source, file)
-    reader = {".csv": _csv_rows, ".parquet": _parquet_rows}.get(_format(file), _json_rows)
+    kind, foreign = form(file)
+    reader = {".csv": _csv_rows, ".parquet": _parquet_rows}.get(kind, _json_rows)
+    if foreign:
+        told = f"{file.name} is {foreign}, which is not read; make JSONL, CSV or Parquet of it, in UTF-8"
+        yield BadLine(source.name, f"{called}:1", source.category, source.language, "unreadable", _excerpt(told))
+        return
     for number, row in reader(file, source.fields):
         where = f"{called}:{number}"
         made = to_prompt(source, row, where) if isinstance(row, dict) else row
+        if not_seen and isinstance(row, dict):
+            not_seen -= {name for name in not_seen if _holds(row, name)}
         if isinstance(made, Prompt):
             yield made
         else:
             yield BadLine(source.name, where, source.category, source.language, *made)
-
-
-def _format(file: Path) -> str:
-    suffixes = [s.lower() for s in file.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSED:
-        suffixes.pop()
-    return suffixes[-1] if suffixes and suffixes[-1] in SUFFIXES else ""
 
 
 Row = tuple[int, "dict[str, Any] | tuple[str, str]"]
@@ -119,7 +69,7 @@ Row = tuple[int, "dict[str, Any] | tuple[str, str]"]
 def _json_rows(file: Path, fields: Fields) -> Iterator[Row]:
     number = 0
     try:
-        if _format(file) == ".json" and _holds_array(file):
+        if suffix(file) == ".json" and _holds_array(file):
             yield from _array_rows(file)
             return
         with open_file(file) as lines:
@@ -214,12 +164,15 @@ def _csv_rows(file: Path, fields: Fields) -> Iterator[Row]:
             rows = csv.reader(lines, strict=True)
             header: list[str] | None = None
             while True:
+                while beginning := lines.hopeless():
+                    number, text, why = beginning
+                    yield number, ("not_csv", _excerpt(f"{why}: {text}"))
                 try:
                     row = next(rows, None)
                 except csv.Error as exc:
-                    number, text = lines.drop_first()
-                    why = "a quote is opened that is never closed" if "end of data" in str(exc) else str(exc)
-                    yield number, ("too_long", why) if text is None else ("not_csv", _excerpt(f"{why}: {text}"))
+                    why = OPEN if "end of data" in str(exc) else str(exc)
+                    number, first = lines.drop_first(why)
+                    yield number, ("too_long", why) if first is None else ("not_csv", _excerpt(f"{why}: {first}"))
                     continue
                 if row is None:
                     break
@@ -272,8 +225,7 @@ def to_prompt(source: PromptFiles, row: Mapping[str, Any], where: str) -> Prompt
     fields = source.fields
     asked = _get(row, fields.prompt)
     if asked is None:
-        there = ", ".join(sorted(map(str, row))) or "nothing"
-        return "missing_field", _excerpt(f"no {fields.prompt!r}; there is {there}")
+        return "missing_field", _excerpt(f"no {fields.prompt!r}; there is {_columns(row, fields.prompt)}")
     messages = _messages(asked)
     if not isinstance(messages, list):
         return messages
@@ -282,7 +234,7 @@ def to_prompt(source: PromptFiles, row: Mapping[str, Any], where: str) -> Prompt
         return "unknown_category", f"{_excerpt(repr(category))} is not one of {', '.join(CATEGORIES)}"
     expected = _text(_get(row, fields.expected)) if fields.expected else None
     if fields.expected and expected is None:
-        return "missing_field", _excerpt(f"no {fields.expected!r}; there is {', '.join(sorted(map(str, row)))}")
+        return "missing_field", _excerpt(f"no {fields.expected!r}; there is {_columns(row, fields.expected)}")
     if expected is not None and source.expected_after is not None:
         _, found, expected = expected.rpartition(source.expected_after)
         if not found:
@@ -343,13 +295,35 @@ def _encodable(text: str) -> bool:
     return True
 
 
+def _columns(row: Mapping[str, Any], wanted: str) -> str:
+    """What a row has instead of a column."""
+    names = sorted(map(str, row))
+    if len(names) == 1 and (mark := next((mark for mark in "\t;|" if mark in names[0]), None)):
+        return f"{names[0]}; is this separated by {mark!r}? CSV wants commas"
+    return (", ".join(names) or "nothing") + (
+        f", without a value in {wanted!r}" if wanted in names else did_you_mean(wanted, names).replace(" Did", ". Did")
+    )
+
+
+_NOT_THERE = object()
+
+
 def _get(row: Mapping[str, Any], name: str) -> Any:
+    found = _at(row, name)
+    return None if found is _NOT_THERE else found
+
+
+def _holds(row: Mapping[str, Any], name: str) -> bool:
+    return _at(row, name) is not _NOT_THERE
+
+
+def _at(row: Mapping[str, Any], name: str) -> Any:
     if name in row:
         return row[name]
     value: Any = row
     for part in name.split("."):
         if not isinstance(value, Mapping) or part not in value:
-            return None
+            return _NOT_THERE
         value = value[part]
     return value
 

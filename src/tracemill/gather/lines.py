@@ -99,16 +99,42 @@ class TextLines:
         return self._pieces.popleft().decode(errors="surrogateescape")
 
 
+Line = tuple[int, "str | None"]
+"""A line's number, from 1, and its text; None where it is too long."""
+
+OPEN = "a quote is opened that is never closed"
+
+
+def _state_after(text: str) -> str:
+    """What `csv` says when a record begins with this line: "" if it ends there, `OPEN` if a quote is left open, else
+    what is wrong with it.
+    """
+    try:
+        for _ in csv.reader([text], strict=True):
+            pass
+    except csv.Error as exc:
+        return OPEN if "end of data" in str(exc) else str(exc)
+    return ""
+
+
 class CsvLines:
     """Numbered lines for `csv`, remembered while a record lasts: one that cannot be read costs its first line alone,
     and the others are read anew.
+
+    Where one quote is never closed, neither are most of those after it. Lines that were read inside a quote and left it
+    open would do so again, whatever line the record begins with: `hopeless` drops such beginnings without reading the
+    same thousand lines again for each of them.
     """
 
     def __init__(self, raw: BinaryIO) -> None:
         self._lines = TextLines(raw)
-        self._again: deque[tuple[int, str | None]] = deque()
-        self._taken: list[tuple[int, str | None]] = []
+        self._again: deque[Line] = deque()
+        self._waiting = 0
+        """Characters in `_again`."""
+        self._taken: list[Line] = []
         self._characters = 0
+        self._verdict = ""
+        """How each record ends that is inside a quote when the lines in `_again` begin; "" if that is not known."""
         self.read = 0
         """Lines read from the file so far."""
         self.damage: Exception | None = None
@@ -120,17 +146,28 @@ class CsvLines:
     def __next__(self) -> str:
         if len(self._taken) >= MAX_RECORD_LINES:
             raise csv.Error(f"a quote is opened that is not closed within {MAX_RECORD_LINES:,} lines")
-        number, text = self._again.popleft() if self._again else self._read()
+        number, text = self._next()
         self._characters += len(text or "")
         if self._taken and (text is None or self._characters > MAX_LINE):
-            self._again.appendleft((number, text))
+            self._give_back([(number, text)])
             raise csv.Error(f"a quote is opened that is not closed within {MAX_LINE:,} bytes")
         self._taken.append((number, text))
         if text is None:
             raise csv.Error(f"more than {MAX_LINE:,} bytes")
         return text
 
-    def _read(self) -> tuple[int, str | None]:
+    def _next(self) -> Line:
+        if not self._again:
+            return self._read()
+        line = self._again.popleft()
+        self._waiting -= len(line[1] or "")
+        return line
+
+    def _give_back(self, lines: list[Line]) -> None:
+        self._again.extendleft(reversed(lines))
+        self._waiting += sum(len(text or "") for _, text in lines)
+
+    def _read(self) -> Line:
         try:
             text = next(self._lines)
         except DAMAGE as exc:
@@ -146,11 +183,49 @@ class CsvLines:
         self._taken, self._characters = [], 0
         return number
 
-    def drop_first(self) -> tuple[int, str | None]:
+    def drop_first(self, why: str) -> Line:
         """Give up a record that cannot be read. Returns its first line, None for the text if that is too long; the
         others come again.
         """
         first, *others = self._taken
-        self._again.extendleft(reversed(others))
+        known = bool(others) and first[1] is not None and not self._again
+        self._give_back(others)
         self._taken, self._characters = [], 0
+        self._verdict = why if known and "limit" not in why else ""
         return first
+
+    def hopeless(self) -> tuple[int, str, str] | None:
+        """(number, text, what is wrong) of the next line, if it begins a record that is known to end like the last one
+        that could not be read. The line is dropped.
+        """
+        if not self._verdict or not self._again:
+            self._verdict = ""
+            return None
+        number, text = self._again[0]
+        if text is None or _state_after(text) != OPEN or not self._still_open():
+            return None
+        self._next()
+        return number, text, self._verdict
+
+    def _still_open(self) -> bool:
+        """Whether a record that begins inside a quote with the first waiting line ends as the verdict says. Where the
+        limit of lines ended the last one, there is one more line now within it.
+        """
+        if "within" not in self._verdict:  # the last waiting line said so, or the end of the file
+            return self._verdict == OPEN or len(self._again) > 1
+        while len(self._again) < MAX_RECORD_LINES:
+            try:
+                number, text = self._read()
+            except StopIteration:
+                self._verdict = OPEN
+                return True
+            self._give_back_last(number, text)
+            state = _state_after(f'"{text}') if text is not None else ""
+            if self._waiting > MAX_LINE or state != OPEN:
+                self._verdict = state if self._waiting <= MAX_LINE and "limit" not in state else ""
+                return bool(self._verdict)
+        return True
+
+    def _give_back_last(self, number: int, text: str | None) -> None:
+        self._again.append((number, text))
+        self._waiting += len(text or "")

@@ -20,8 +20,10 @@ import orjson
 
 from tracemill import identity
 from tracemill.errors import CorruptRun, RecipeError
-from tracemill.gather.files import input_files, label, read_prompts
+from tracemill.gather.files import read_prompts
+from tracemill.gather.inputs import input_files, label
 from tracemill.ledger import Ledger
+from tracemill.legible import quoted
 from tracemill.recipe import PromptFiles, PromptSource, Recipe
 from tracemill.record import BadLine, Message, Prompt
 from tracemill.storage.fs import REAL, Fs, crash_point
@@ -211,8 +213,10 @@ def _write(directory: Path, recipe: Recipe, limit: int | None, fs: Fs, tell: Cal
     before = _fingerprint(recipe, limit)
     for source in recipe.prompts:
         count = bad = 0
-        for item in _rows(source):
+        not_seen = _named_columns(source)
+        for item in _rows(source, not_seen):
             if limit is not None and taken >= limit:
+                not_seen = set()  # what was not read may have them
                 break
             order += 1
             place = ("gather", item.category, item.language)
@@ -229,7 +233,11 @@ def _write(directory: Path, recipe: Recipe, limit: int | None, fs: Fs, tell: Cal
                 partitions.add(hashed[:DIGITS], _spooled(replace(item, hash=hashed), order))
             if order % 10_000 == 0:
                 tell(order)
-        inputs.append({**_describe(source), "prompts": count, "bad_lines": bad})
+        told = {**_describe(source), "prompts": count, "bad_lines": bad}
+        if count and not_seen:
+            _refuse_unseen(source, not_seen)
+            told["columns_not_found"] = sorted(not_seen)
+        inputs.append(told)
     if _fingerprint(recipe, limit) != before:
         raise RecipeError("an input file changed while it was read; run the command again when it is at rest")
     partitions.flush()
@@ -266,12 +274,35 @@ def _split(directory: Path, name: str, fs: Fs) -> dict[str, int]:
     return finer.counts
 
 
-def _rows(source: PromptSource) -> Iterator[Prompt | BadLine]:
+def _named_columns(source: PromptSource) -> set[str]:
+    """The columns that single rows may be without; if all of them are, the name is most likely wrong."""
+    if not isinstance(source, PromptFiles):
+        return set()
+    told = source.fields
+    return {name for name in (told.id, told.license, told.language, *told.metadata) if name}
+
+
+def _refuse_unseen(source: PromptSource, names: set[str]) -> None:
+    """A language or licence that silently came from elsewhere would make every row say what is not so."""
+    told = source.fields if isinstance(source, PromptFiles) else None
+    for key, name in (("license", told.license), ("language", told.language)) if told else ():
+        if name in names:
+            raise RecipeError(
+                f"prompts {source.name!r}: fields.{key} names {quoted(name)}, a column that no row has; nothing was "
+                f"asked. Name one that is there, or take the key out and give `{key}` for all rows",
+                ("prompts", source.name, "fields", key),
+            )
+
+
+def _rows(source: PromptSource, not_seen: set[str] | None = None) -> Iterator[Prompt | BadLine]:
     if isinstance(source, PromptFiles):
         for file in input_files(source):
-            yield from read_prompts(source, file)
+            yield from read_prompts(source, file, not_seen)
     else:
-        made = generate(source.count, source.seed, source.families, source.difficulties)
+        try:
+            made = generate(source.count, source.seed, source.families, source.difficulties)
+        except RecipeError as exc:
+            raise RecipeError(f"prompts {source.name!r}: {exc}", ("prompts", source.name, "families")) from exc
         yield from (replace(prompt, source=source.name, source_license=source.license) for prompt in made)
 
 
@@ -285,7 +316,8 @@ def _describe(source: PromptSource) -> dict[str, Any]:
             with path.open("rb") as file:
                 hashed = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as exc:
-            raise RecipeError(f"prompts {source.name!r}: {path} cannot be read: {exc.strerror or exc}") from exc
+            problem = f"{quoted(str(path), 200)} cannot be read: {exc.strerror or exc}"
+            raise RecipeError(f"prompts {source.name!r}: {problem}", ("prompts", source.name, "path")) from exc
         files.append({"name": label(source, path), "bytes": path.stat().st_size, "sha256": hashed})
     return {**about, "url": source.url, "citation": source.citation, "files": files}
 

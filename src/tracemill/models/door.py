@@ -1,6 +1,6 @@
 """The one door to a model. It serves what the journal holds, asks for the rest, retries, paces, and stores.
 
-A slot in flight is given back before the commit is waited for. A reply is handed on only when the journal has it.
+A place in flight is given back before the commit is waited for. A reply is handed on only when the journal has it.
 """
 
 from __future__ import annotations
@@ -11,32 +11,28 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
-
-import orjson
+from typing import Any, Literal
 
 from tracemill.errors import EndpointError, TracemillError
-from tracemill.models.gate import Gate, GateClosed
-from tracemill.models.replies import Unreadable, finish_reason, read_reply, usage
-from tracemill.models.wire import Failure, Raw, Reply, Request, Sender, TransportError
-from tracemill.recipe import Teacher
-from tracemill.storage.flight import FlightRecorder
+from tracemill.models.budget import Budget
+from tracemill.models.outcomes import EVIDENCE_BYTES, MEANINGS, kind_of, said_by
+from tracemill.models.pool import GateClosed, Lane, Pool
+from tracemill.models.replies import Unreadable, finish_reason, parsed, read_told, usage
+from tracemill.models.wire import Failure, Raw, Reply, Request, TransportError
+from tracemill.storage.flight import FlightRecorder, Flown
 from tracemill.storage.journal import REPLY, Entry, Journal, serving
 
-THROTTLED = frozenset({429, 503, 529})
-TRANSIENT = frozenset({408, 500, 502, 504})
-FATAL = frozenset({401, 402})
-"""The account is wrong: no other request will fare better."""
-DENIED = frozenset({403, 404})
-"""The account or address is wrong, or a gateway refuses one prompt; which of them it is, the next requests tell."""
 DENIALS = 5
 """So many denials without a reply between them stop the run."""
 PATIENCE = 1800.0
 """Seconds that one request lets itself be throttled before it fails."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 60.0
-EVIDENCE_BYTES = 2000
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 10.0
+"""Seconds before a request is sent again, drawn from 0 to twice as much each time (full jitter)."""
+RETRY_SHARE, RETRIES_AT_ONCE, RETRIES_A_SECOND = 0.2, 10, 5.0
+"""Retries are paid for: each request that is sent for the first time earns a fifth of one, each second five."""
 WATCHED, FEWEST, TOO_MANY = 1000, 50, 0.2
 """A run stops when more than 20 % of the last 1,000 requests failed for the endpoint's sake, judged from 50 on."""
+NOT_THE_ENDPOINT = frozenset({"refused", "denied", "too_long"})
 
 Mode = Literal["ask", "replay"]
 
@@ -55,59 +51,79 @@ class Tally:
     """Requests sent whose reply the journal does not have yet: what a sudden death would ask twice."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cost: float = 0.0
+    """Of what was asked by this process, by the teachers' prices."""
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
+
+
+@dataclass(slots=True)
+class _Came:
+    """What became of one sending."""
+
+    kind: str = ""
+    detail: str = ""
+    raw: Raw | None = None
+    told: Any = None
+    reply: Reply | None = None
 
 
 class Door:
     """Asks the teachers of one recipe, for one process.
 
     Args:
-        senders: By teacher name.
-        gates: By teacher name.
+        pools: By teacher name.
         mode: "ask" asks for what is not stored; "replay" never asks, and raises NotStored instead.
         flight: Told how many requests are open, so that the next process can say it.
+        budget: What may be spent.
     """
 
     def __init__(
         self,
         journal: Journal,
-        teachers: Mapping[str, Teacher],
-        senders: Mapping[str, Sender],
-        gates: Mapping[str, Gate],
+        pools: Mapping[str, Pool],
         mode: Mode = "ask",
         flight: FlightRecorder | None = None,
+        budget: Budget | None = None,
     ) -> None:
-        self.journal, self.teachers, self.senders, self.gates, self.mode = journal, teachers, senders, gates, mode
-        self.flight = flight
+        self.journal, self.pools, self.mode, self.flight = journal, pools, mode, flight
+        self.budget = budget or Budget()
         self.tally = Tally()
         self.stopped: TracemillError | None = None
         """Why no further request is sent, if it is for an error."""
         self.stopping = False
         self._denied = 0
         self._recent: deque[bool] = deque(maxlen=WATCHED)
+        self._retries = float(RETRIES_AT_ONCE)
+        self._earned_at = time.monotonic()
 
     def stop(self, error: TracemillError | None = None) -> None:
         """Send nothing more. What is in flight ends as it would, and is stored."""
         self.stopping = True
         self.stopped = self.stopped or error
-        for gate in self.gates.values():
-            gate.close()
+        for pool in self.pools.values():
+            pool.close()
 
     async def __call__(self, request: Request) -> Reply | Failure:
         """The reply to a request, from the journal or from its teacher.
 
         Raises:
             EndpointError: the teacher cannot be asked at all; the run should stop.
+            BudgetSpent: what may be spent is spent.
             GateClosed: the run is stopping, and this request was not sent.
             DiskError: the journal cannot store the reply.
         """
         entries = self.journal.entries(request.key, request.home)
         stored = serving(entries, request.max_tokens)
         if stored is not None:
-            got = self._read(request, stored.body, stored.attempt, fresh=False)
-            if isinstance(got, Reply) or self.mode == "replay" or stored.endpoint == self._way(request):
+            try:
+                reply = read_told(request, parsed(stored.body))
+            except Unreadable as exc:
+                if self.mode == "replay":
+                    return Failure(request.key, "malformed", stored.attempt, str(exc))
+            else:
+                self._check_model(request, reply)
                 self.tally.served += 1
-                return got
+                return reply
         failure = self._stored_failure(request, entries)
         if failure is not None:
             return failure
@@ -127,7 +143,11 @@ class Door:
             if e.outcome != REPLY
             and (
                 self.mode == "replay"
-                or (e.outcome == "refused" and request.max_tokens >= e.max_tokens and e.endpoint == self._way(request))
+                or (
+                    e.outcome in ("refused", "too_long")
+                    and request.max_tokens >= e.max_tokens
+                    and e.endpoint in {lane.name for lane in self.pools[request.teacher].lanes}
+                )
             )
         ]
         if final:
@@ -137,100 +157,132 @@ class Door:
         return None
 
     async def _ask(self, request: Request) -> Reply | Failure:
-        teacher, sender, gate = (
-            self.teachers[request.teacher],
-            self.senders[request.teacher],
-            self.gates[request.teacher],
-        )
-        attempt = 0
+        pool = self.pools[request.teacher]
+        attempts: dict[str, int] = {}
+        sendings = 0
         pause = FIRST_PAUSE
-        throttled_since = 0.0
+        throttled_since: float | None = None
         while True:
-            entered = await gate.enter()
-            attempt += 1
-            self.tally.sent += 1
+            lane = await pool.enter(request.home, first=sendings == 0)
+            sendings += 1
             self._open(+1)
-            raw, kind = None, ""
             try:
-                try:
-                    raw, kind, detail = await self._send(sender, request)
-                finally:
-                    throttled = kind == "throttled"
-                    gate.leave(entered, overloaded=throttled, wait=raw.retry_after if raw and throttled else None)
-                if raw is not None and kind == REPLY:
-                    return await self._keep(request, raw, attempt)
+                came = await self._send_once(pool, lane, request)
+                attempt = sum(attempts.values()) + 1
+                if came.reply is not None:
+                    return await self._keep(request, came, attempt, lane)
             finally:
                 self._open(-1)
-            if throttled:
-                attempt -= 1
-                self.tally.throttled += 1
+            meaning = MEANINGS[came.kind]
+            if meaning.attempt:
+                attempts[came.kind] = attempts.get(came.kind, 0) + 1
+                await self._note_failure(request, came, attempt, lane)
+            if came.kind == "throttled":
                 throttled_since = throttled_since or time.monotonic()
                 over = time.monotonic() - throttled_since > PATIENCE
+                if over:
+                    await self._note_failure(request, came, attempt, lane)
             else:
-                throttled_since = 0.0
-                over = kind in ("refused", "denied", "fatal") or attempt >= teacher.attempts
-            if over or not throttled:
-                await self._note_failure(request, kind, detail, raw, max(attempt, 1))
-            if kind == "fatal":
-                raise EndpointError(
-                    f"teacher {request.teacher!r} answers {detail[:300]}\n"
-                    f"Check teachers.{request.teacher}.url, .model and .api_key; nothing is lost, the same command goes on."
+                throttled_since = None
+                over = meaning.attempt and (
+                    meaning.final
+                    or attempt >= pool.teacher.attempts
+                    or attempts[came.kind] >= (meaning.most or pool.teacher.attempts)
                 )
+            self._stop_if_hopeless(request, came)
             if over:
-                self._count_failure(request, kind, detail)
+                self._count_failure(request, came.kind, came.detail)
+                self.journal.look_anew()
                 return _failure(request, self.journal.entries(request.key, request.home))
-            self.tally.retried += not throttled
-            wait = (raw.retry_after if raw else None) or random.uniform(0, pause)
+            wait = (came.raw.retry_after if came.raw else None) or random.uniform(0, pause)
             pause = min(pause * 2, LONGEST_PAUSE)
-            await self._sleep(wait, gate)
+            if meaning.attempt:
+                self.tally.retried += 1
+                wait = max(wait, self._retry_in())
+            await self._sleep(wait, pool)
 
-    def _way(self, request: Request) -> str:
-        return self.teachers[request.teacher].transport()
+    async def _send_once(self, pool: Pool, lane: Lane, request: Request) -> _Came:
+        """Send, and say how it went: to the pool at once, to the caller in full."""
+        entered = time.monotonic()
+        self.budget.sending()
+        self.tally.sent += 1
+        came = _Came()
+        try:
+            came = await self._send(lane, request)
+        finally:
+            good = MEANINGS[came.kind].good if came.kind else None
+            throttled = came.kind == "throttled"
+            self.tally.throttled += throttled
+            pool.leave(
+                lane,
+                entered,
+                good,
+                refused=throttled,
+                wait=came.raw.retry_after if came.raw else None,
+                unreachable=came.detail if came.kind == "unreachable" else "",
+            )
+        return came
+
+    async def _send(self, lane: Lane, request: Request) -> _Came:
+        try:
+            raw = await lane.sender.send(request)
+        except TransportError as exc:
+            return _Came(exc.kind, exc.detail)
+        kind = kind_of(raw)
+        if kind != REPLY:
+            return _Came(kind, said_by(raw), raw)
+        self._denied = 0
+        try:
+            told = parsed(raw.body)
+            return _Came(REPLY, "", raw, told, read_told(request, told))
+        except Unreadable as exc:
+            return _Came("malformed", str(exc), raw)
+
+    def _stop_if_hopeless(self, request: Request, came: _Came) -> None:
+        self._denied += came.kind == "denied"
+        if MEANINGS[came.kind].stops or self._denied >= DENIALS:
+            raise EndpointError(
+                f"teacher {request.teacher!r} answers {came.detail[:300]}\n"
+                f"Check teachers.{request.teacher}.url, .model and .api_key; nothing is lost, the same command goes on."
+            )
 
     def _open(self, change: int) -> None:
         self.tally.open += change
         if self.flight is not None:
-            self.flight.set(self.tally.open)
+            told = self.tally
+            tokens = told.prompt_tokens + told.completion_tokens
+            self.flight.set(Flown(told.open, told.sent, told.replies, tokens, told.cost))
 
-    async def _send(self, sender: Sender, request: Request) -> tuple[Raw | None, str, str]:
-        """Send once: (what came, its class, what to say of it)."""
-        try:
-            raw = await sender.send(request)
-        except TransportError as exc:
-            return None, exc.kind, exc.detail
-        detail = f"HTTP {raw.status}: {raw.body[:EVIDENCE_BYTES].decode(errors='replace')}"
-        if raw.status == 200:
-            self._denied = 0
-            return raw, REPLY, ""
-        if raw.status in THROTTLED:
-            return raw, "throttled", detail
-        if raw.status in TRANSIENT or raw.status >= 500:
-            return raw, "transient", detail
-        if raw.status in DENIED:
-            self._denied += 1
-            return raw, "fatal" if self._denied >= DENIALS else "denied", detail
-        return raw, "fatal" if raw.status in FATAL else "refused", detail
+    def _retry_in(self) -> float:
+        """Take one retry out of what has been earned. Seconds until it may be sent; 0 if it had been earned."""
+        now = time.monotonic()
+        earned = (now - self._earned_at) * RETRIES_A_SECOND
+        self._earned_at = now
+        self._retries = min(self._retries + earned, max(RETRIES_AT_ONCE, RETRY_SHARE * self.tally.replies)) - 1
+        return max(0.0, -self._retries / RETRIES_A_SECOND)
 
-    async def _sleep(self, seconds: float, gate: Gate) -> None:
+    async def _sleep(self, seconds: float, pool: Pool) -> None:
         """Sleep, but not past the end of the run."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            if gate.closed:
+            if pool.closed:
                 raise GateClosed
             await asyncio.sleep(min(left, 0.5))
 
-    async def _keep(self, request: Request, raw: Raw, attempt: int) -> Reply | Failure:
-        """Store a reply as it came, wait until the disk has it, and only then read it."""
-        try:
-            told = orjson.loads(raw.body)
-        except orjson.JSONDecodeError:
-            told = None
-        used = usage(told)
+    async def _keep(self, request: Request, came: _Came, attempt: int, lane: Lane) -> Reply:
+        """Store a reply as it came, wait until the disk has it, and hand it on."""
+        assert came.raw is not None
+        assert came.reply is not None
+        raw, used = came.raw, usage(came.told)
         self.tally.replies += 1
         self.tally.latencies.append(raw.latency)
+        self._retries += RETRY_SHARE
         if used is not None:
             self.tally.prompt_tokens += used.prompt_tokens
             self.tally.completion_tokens += used.completion_tokens
+            price = self.pools[request.teacher].teacher.price
+            if price is not None:
+                self.tally.cost += price.of(used.prompt_tokens, used.completion_tokens)
         entry = Entry(
             key=request.key,
             outcome=REPLY,
@@ -238,46 +290,49 @@ class Door:
             attempt=attempt,
             body=raw.body,
             status=raw.status,
-            finish_reason=finish_reason(told),
+            finish_reason=finish_reason(came.told),
             prompt_tokens=used.prompt_tokens if used else None,
             completion_tokens=used.completion_tokens if used else None,
             latency_ms=round(raw.latency * 1000),
             teacher=request.teacher,
-            endpoint=self._way(request),
-            model=told.get("model") if isinstance(told, dict) and isinstance(told.get("model"), str) else None,
+            endpoint=lane.name,
+            model=came.reply.model,
         )
-        # Shielded: what has been paid for is stored even if whoever asked is cancelled.
-        await asyncio.shield(self.journal.store(entry, request.home))
-        return self._read(request, raw.body, attempt, fresh=True)
+        # Once handed over it is stored, even if whoever asked is cancelled.
+        await self.journal.store(entry, request.home)
+        self._recent.append(True)
+        self._check_model(request, came.reply)
+        return came.reply
 
-    async def _note_failure(self, request: Request, kind: str, detail: str, raw: Raw | None, attempt: int) -> None:
+    async def _note_failure(self, request: Request, came: _Came, attempt: int, lane: Lane) -> None:
+        body = came.raw.body if came.raw is not None and came.kind == "malformed" else b""
         entry = Entry(
             key=request.key,
-            outcome=kind,
+            outcome=came.kind,
             max_tokens=request.max_tokens,
             attempt=attempt,
-            body=detail[:EVIDENCE_BYTES].encode(errors="replace"),
-            status=raw.status if raw else None,
+            body=body or came.detail[:EVIDENCE_BYTES].encode(errors="replace"),
+            status=came.raw.status if came.raw else None,
             teacher=request.teacher,
-            endpoint=self._way(request),
+            endpoint=lane.name,
         )
-        await asyncio.shield(self.journal.store(entry, request.home))
+        await self.journal.store(entry, request.home)
 
-    def _read(self, request: Request, body: bytes, attempt: int, fresh: bool) -> Reply | Failure:
-        """The answer in a body, or that there is none. Only a fresh reply says how the endpoint is doing."""
-        try:
-            reply = read_reply(request, body)
-            if fresh:
-                self._recent.append(True)
-            return reply
-        except Unreadable as exc:
-            if fresh:
-                self._count_failure(request, "malformed", str(exc))
-            return Failure(request.key, "malformed", attempt, str(exc))
+    def _check_model(self, request: Request, reply: Reply) -> None:
+        """Raises EndpointError if another model than the one asked for has answered: its rows would name the wrong one."""
+        told = reply.model
+        if told is None or told == request.model or self.mode == "replay":
+            return
+        if not same_model(request.model, told, self.pools[request.teacher].teacher.accept_models):
+            raise EndpointError(
+                f"teacher {request.teacher!r} was asked for the model {request.model!r}, and {told!r} answered. "
+                f"If that is the same model, add it: teachers.{request.teacher}.accept_models: [{told!r}]. "
+                "Every reply is stored; the same command goes on."
+            )
 
     def _count_failure(self, request: Request, kind: str, detail: str) -> None:
         self.tally.failed += 1
-        if kind in ("refused", "denied"):
+        if kind in NOT_THE_ENDPOINT:
             return
         self._recent.append(False)
         bad = self._recent.count(False)
@@ -286,6 +341,14 @@ class Door:
                 f"teacher {request.teacher!r} failed {bad} of the last {len(self._recent)} requests, lately as "
                 f"{kind!r}: {detail[:300]}\nNothing is lost; when it answers again, the same command goes on."
             )
+
+
+def same_model(asked: str, told: str, accepted: Sequence[str] = ()) -> bool:
+    """Whether a reply's model is the one that was asked for: by name, by the last part of its path, without regard to
+    case, or with a date, size or quantisation after it ("gpt-4o" answers as "gpt-4o-2024-08-06").
+    """
+    short = [name.rstrip("/").rpartition("/")[2].casefold() for name in (asked, told)]
+    return told in accepted or not told or short[1].startswith(short[0]) or short[0].startswith(short[1])
 
 
 def _failure(request: Request, entries: Sequence[Entry]) -> Failure:

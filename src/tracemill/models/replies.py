@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from tracemill.models.wire import Reply, Request
+from tracemill.recipe import USUAL_TRACE_FIELDS
 from tracemill.record import ToolCall, Usage
-from tracemill.think import reply_split
+from tracemill.think import reply_parts
 
-TRACE_FIELDS = ("reasoning_content", "reasoning", "thinking")
-"""Where servers put the trace: vLLM before 0.12, SGLang, llama.cpp; vLLM since, OpenRouter, Ollama; some proxies."""
+TRACE_PARTS = frozenset({"thinking", "reasoning", "reasoning_text", "reasoning.text", "reasoning.summary"})
+"""Types of the parts of a content, or of `reasoning_details`, that hold a trace. Mistral sends "thinking"."""
+TEXT_PARTS = frozenset({"text", "output_text"})
 
 
 class Unreadable(Exception):
@@ -24,29 +29,41 @@ def read_reply(request: Request, body: bytes) -> Reply:
     Raises:
         Unreadable: it is not JSON, is an error object, or has no choice with a message.
     """
+    return read_told(request, parsed(body))
+
+
+def parsed(body: bytes) -> Any:
+    """The JSON of a body. Bytes and escapes that are no text (invalid UTF-8, half of a surrogate pair) become U+FFFD: a
+    paid reply is not lost for one bad character.
+
+    Raises:
+        Unreadable: it is not JSON.
+    """
     try:
-        told = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as exc:
-        raise Unreadable(f"not JSON ({exc}): {body[:80]!r}") from None
-    choice = _first_choice(told)
+        try:
+            mended = json.dumps(json.loads(body.decode(errors="replace")), ensure_ascii=False)
+            return orjson.loads(mended.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+        except (ValueError, RecursionError):
+            raise Unreadable(f"not JSON ({exc}): {body[:80]!r}") from None
+
+
+def read_told(request: Request, told: Any) -> Reply:
+    """The answer in the parsed body of an HTTP 200.
+
+    Raises:
+        Unreadable: as `read_reply`.
+    """
+    choice = first_choice(told)
     message = choice.get("message")
     if not isinstance(message, dict):
         raise Unreadable("the choice holds no message")
-    content = message.get("content")
-    if isinstance(content, list):  # parts, as some servers send them
-        content = "".join(
-            str(p["text"]) for p in content if isinstance(p, dict) and p.get("type") == "text" and "text" in p
-        )
-    if content is not None and not isinstance(content, str):
-        raise Unreadable(f"the content is {type(content).__name__}, not text")
-    trace = next((t for name in TRACE_FIELDS if isinstance(t := message.get(name), str) and t), None)
-    visible = content or ""
-    if trace is None:
-        trace, visible = reply_split(visible)
+    said = parted(message, request.trace_field)
     return Reply(
         key=request.key,
-        content=visible.strip(),
-        reasoning=trace.strip() or None if trace is not None else None,
+        content=said.content,
+        reasoning=said.reasoning,
         finish_reason=finish_reason(told),
         model=told.get("model") if isinstance(told.get("model"), str) else None,
         tool_calls=_tool_calls(message.get("tool_calls")),
@@ -54,7 +71,70 @@ def read_reply(request: Request, body: bytes) -> Reply:
     )
 
 
-def _first_choice(told: Any) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an assistant's message says."""
+
+    reasoning: str | None
+    """Stripped; None where there is none, or a blank one."""
+    content: str
+    """Stripped."""
+    where: str | None = None
+    """Where the trace stood: a field, "content: " and its mark, or "parts of the content"."""
+
+
+def parted(message: Mapping[str, Any], first: str | None = None) -> Said:
+    """Trace and answer of an assistant's message, wherever its server put them.
+
+    A field of its own comes first; then parts of the content; then the marks inside the text. With a trace in a field,
+    the text stays as it is, whatever it looks like.
+
+    Args:
+        first: The field that is looked at before the usual ones.
+    Raises:
+        Unreadable: the content is neither text nor parts.
+    """
+    content = message.get("content")
+    by_parts = None
+    if isinstance(content, list):
+        by_parts = _joined(content, TRACE_PARTS)
+        content = _joined(content, TEXT_PARTS)
+    if content is not None and not isinstance(content, str):
+        raise Unreadable(f"the content is {type(content).__name__}, not text")
+    text = (content or "").strip()
+    for name in USUAL_TRACE_FIELDS if first in (None, "content") else (first, *USUAL_TRACE_FIELDS):
+        if trace := _trace_text(message.get(name)):
+            return Said(trace, text, name)
+    if by_parts:
+        return Said(by_parts, text, "parts of the content")
+    found = reply_parts(text)
+    return Said(found.reasoning or None, found.content, None if found.mark is None else f"content: {found.mark}")
+
+
+def _trace_text(value: Any) -> str:
+    """A trace that is a text, a list of parts, or a mapping that holds one; "" for anything else."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, list):
+        return _joined(value, TRACE_PARTS | TEXT_PARTS)
+    if isinstance(value, dict):
+        return next((text for name in ("text", "content", "summary") if (text := _trace_text(value.get(name)))), "")
+    return ""
+
+
+def _joined(parts: list[Any], kinds: frozenset[str]) -> str:
+    """The texts of all parts of some kinds, in order. Whatever else lies among them is passed over."""
+    out = []
+    for part in parts:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if isinstance(kind, str) and kind in kinds:
+            held = next((part[k] for k in ("text", "thinking", "reasoning", "summary") if part.get(k)), "")
+            out.append(held if isinstance(held, str) else _trace_text(held))
+    return "".join(out).strip()
+
+
+def first_choice(told: Any) -> dict[str, Any]:
+    """The first choice of a completion. Raises Unreadable, saying what is there, if there is none."""
     if not isinstance(told, dict):
         raise Unreadable(f"a JSON object is wanted, this is {type(told).__name__}")
     choices = told.get("choices")

@@ -6,42 +6,58 @@ from collections.abc import Mapping
 
 from tracemill.models.builtin import BuiltinTeacher, Slips
 from tracemill.models.endpoint import Endpoint
-from tracemill.models.gate import Gate
+from tracemill.models.pace import Pace
+from tracemill.models.pool import Lane, Pool
 from tracemill.models.wire import Sender
-from tracemill.recipe import Recipe
+from tracemill.recipe import Recipe, Teacher
 
+BUILT_IN = "builtin"
 BUILT_IN_AT_ONCE = 64
 """The built-in teacher only computes: more requests at once would only hold memory."""
 
 
-def open_senders(recipe: Recipe) -> Mapping[str, Sender]:
-    """Whoever carries requests, by teacher name.
+def open_pools(
+    recipe: Recipe,
+    worker: int = 0,
+    workers: int = 1,
+    wait: float | None = None,
+    sender: Sender | None = None,
+) -> Mapping[str, Pool]:
+    """One pool per teacher, with this worker's share of each endpoint's places; the shares add up to them.
 
+    Args:
+        workers: At most as many as any endpoint has places, see `most_workers`.
+        wait: Seconds to wait for a teacher that does not answer; see `Pool`.
+        sender: Carries all requests instead of the recipe's endpoints.
     Raises:
         RecipeError: a secret that the recipe names is not in the environment.
     """
-    return {
-        name: BuiltinTeacher(Slips(**teacher.slips.model_dump()), seed=recipe.seed)
-        if teacher.url == "builtin"
-        else Endpoint(name, teacher)
-        for name, teacher in recipe.teachers.items()
-    }
-
-
-def open_gates(recipe: Recipe, worker: int = 0, workers: int = 1) -> Mapping[str, Gate]:
-    """One gate per teacher, with this worker's share of its concurrency; the shares add up to it.
-
-    Args:
-        workers: At most as many as any teacher's concurrency, see `most_workers`.
-    """
-    out = {}
+    pools = {}
     for name, teacher in recipe.teachers.items():
-        most = BUILT_IN_AT_ONCE if teacher.url == "builtin" else teacher.concurrency
-        share, rest = divmod(most, workers)
-        out[name] = Gate(max(1, share + (worker < rest)))
-    return out
+        lanes = [
+            Lane(teacher.transport(url), sender or _sender(recipe, name, url), Pace(_share(most, worker, workers)))
+            for url, most in _places(teacher).items()
+        ]
+        pools[name] = Pool(name, teacher, lanes, wait)
+    return pools
 
 
 def most_workers(recipe: Recipe) -> int:
-    """How many workers can have a slot of every teacher."""
-    return min([BUILT_IN_AT_ONCE, *(t.concurrency for t in recipe.teachers.values() if t.url != "builtin")])
+    """How many workers can have a place at every endpoint."""
+    return min(most for teacher in recipe.teachers.values() for most in _places(teacher).values())
+
+
+def _places(teacher: Teacher) -> dict[str, int]:
+    return {BUILT_IN: BUILT_IN_AT_ONCE} if teacher.url == BUILT_IN else teacher.urls()
+
+
+def _share(most: int, worker: int, workers: int) -> int:
+    share, rest = divmod(most, workers)
+    return max(1, share + (worker < rest))
+
+
+def _sender(recipe: Recipe, name: str, url: str) -> Sender:
+    teacher = recipe.teachers[name]
+    if url == BUILT_IN:
+        return BuiltinTeacher(Slips(**teacher.slips.model_dump()), seed=recipe.seed)
+    return Endpoint(name, teacher, url)

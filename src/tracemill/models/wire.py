@@ -37,6 +37,10 @@ class Request:
     """Further fields of the body, among them the switch that turns reasoning on or off."""
     send_seed: bool = True
     """False for servers that refuse `seed`. The seed stays in the key."""
+    limit_field: str = "max_tokens"
+    """What the server calls the limit on tokens. Not part of the key."""
+    trace_field: str | None = None
+    """The field of the message in which the trace is looked for first. Not part of the key."""
 
     @cached_property
     def key(self) -> str:
@@ -58,7 +62,7 @@ class Request:
     def body(self) -> dict[str, Any]:
         """The JSON body of `POST /chat/completions`."""
         body: dict[str, Any] = {"model": self.model, "messages": list(self.messages), **self.sampling}
-        body["max_tokens"] = self.max_tokens
+        body[self.limit_field] = self.max_tokens
         if self.send_seed:
             body["seed"] = self.seed
         if self.tools:
@@ -79,6 +83,8 @@ class Raw:
     latency: float
     """Seconds from sending to the last byte."""
     endpoint: str
+    location: str | None = None
+    """Where a redirect points."""
     retry_after: float | None = None
     """Seconds to wait, from the Retry-After header."""
 
@@ -118,8 +124,20 @@ class Sender(Protocol):
     async def close(self) -> None: ...
 
 
+class Nobody:
+    """A sender for runs that only replay: it is never asked."""
+
+    async def send(self, request: Request) -> Raw:
+        raise AssertionError(f"request {request.key} was to be sent in a replay")
+
+    async def close(self) -> None:
+        pass
+
+
 class TransportError(Exception):
-    """No whole reply came. `kind` is "connection" (nothing came) or "timeout" or "partial" (something may have)."""
+    """No whole reply came. `kind` is "unreachable" (no connection), "connection" (it broke before the first byte of the
+    reply), "partial" (after it), "timeout" or "oversize".
+    """
 
     def __init__(self, kind: str, detail: str) -> None:
         super().__init__(kind, detail)

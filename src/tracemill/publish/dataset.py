@@ -19,7 +19,7 @@ from tracemill.ledger import Ledger
 from tracemill.publish.card import CardFacts, write_card
 from tracemill.recipe import Recipe
 from tracemill.record import BadLine, Sample
-from tracemill.schema import FAILED_SCHEMA, REJECTED_SCHEMA, SCHEMA, from_table, to_row
+from tracemill.schema import FAILED_SCHEMA, REJECTED_SCHEMA, SCHEMA, from_table, table_of, to_row
 from tracemill.storage.fs import REAL, Fs, crash_point
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.manifest import Manifest, commit, keep
@@ -152,6 +152,9 @@ def _tables(units: UnitStore, notes: list[UnitNote], kind: str) -> Iterator[pa.T
 def _by_split(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     """The rows of each split, in order."""
     places = list(zip(table.column("category").to_pylist(), table.column("language").to_pylist(), strict=True))
+    if len(set(places)) == 1:
+        yield split_of(*places[0]), table
+        return
     for name in sorted({split_of(*place) for place in places}):
         yield name, table.take([i for i, place in enumerate(places) if split_of(*place) == name])
 
@@ -169,7 +172,7 @@ def _in_layout(table: pa.Table, recipe: Recipe) -> pa.Table:
         # v3's own files are JSON lines, where each row's tools and metadata have their own shape: text in Parquet.
         for row in rows:
             row |= {name: identity.canonical(row[name]).decode() for name in ("tools", "metadata")}
-    return pa.Table.from_pylist(rows, schema=layout_schema(layout))
+    return table_of(rows, layout_schema(layout))
 
 
 def _bad_tables(bad_lines: Iterable[BadLine], recipe: Recipe) -> Iterator[pa.Table]:
@@ -192,7 +195,7 @@ def _bad_tables(bad_lines: Iterable[BadLine], recipe: Recipe) -> Iterator[pa.Tab
             {**to_row(empty), "stage": "gather", "reason": bad.reason, "evidence": f"{bad.where}: {bad.evidence}"}
         )
         if len(rows) == 1000:
-            yield pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA)
+            yield table_of(rows, REJECTED_SCHEMA)
             rows = []
     if rows:
-        yield pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA)
+        yield table_of(rows, REJECTED_SCHEMA)

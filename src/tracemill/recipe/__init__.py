@@ -5,6 +5,8 @@ literals: they are written `${env:NAME}` and read from the environment at the mo
 holds one.
 """
 
+from tracemill.recipe.dialects import Asked, Dialects, Family, Impossible, Server, Switch, shipped
+from tracemill.recipe.limits import Limits
 from tracemill.recipe.parts import LARGEST_NUMBER, Category, Model, Plain, Share, Slug
 from tracemill.recipe.secrets import ENV_REFERENCE, resolve_secret, secret_texts
 from tracemill.recipe.sources import (
@@ -15,7 +17,7 @@ from tracemill.recipe.sources import (
     PromptFiles,
     PromptSource,
 )
-from tracemill.recipe.teacher import DEFAULT_SAMPLING, Sampling, Slips, Teacher
+from tracemill.recipe.teacher import DEFAULT_SAMPLING, MODES, USUAL_TRACE_FIELDS, Sampling, Slips, Teacher
 from tracemill.recipe.whole import MathCheck, Publish, Recipe, Respond, Verify
 
 __all__ = [
@@ -23,10 +25,17 @@ __all__ = [
     "ENV_REFERENCE",
     "LANGUAGE",
     "LARGEST_NUMBER",
+    "MODES",
     "RESERVED_METADATA",
+    "USUAL_TRACE_FIELDS",
+    "Asked",
     "Category",
+    "Dialects",
+    "Family",
     "Fields",
     "GeneratedPrompts",
+    "Impossible",
+    "Limits",
     "MathCheck",
     "Model",
     "Plain",
@@ -36,11 +45,14 @@ __all__ = [
     "Recipe",
     "Respond",
     "Sampling",
+    "Server",
     "Share",
     "Slips",
     "Slug",
+    "Switch",
     "Teacher",
     "Verify",
     "resolve_secret",
     "secret_texts",
+    "shipped",
 ]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 SECRET_KEY = re.compile(r"(^|[_-])(api_?key|auth|authorization|bearer|credentials?|passw(or)?d|secret)$", re.IGNORECASE)
 LARGEST_NUMBER = 2**63 - 1
+AT_KEY = "at_key"
+"""Type of an error that a whole part raises about one of its keys, which `ctx["key"]` names."""
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
@@ -51,9 +54,24 @@ class Model(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, told: Any) -> Any:
+        """YAML reads yes and on as true, which pydantic would take for 1."""
+        for name, value in told.items() if isinstance(told, dict) else ():
+            known = cls.model_fields.get(name) if isinstance(value, bool) else None
+            if known is not None and {int, float} & {known.annotation, *get_args(known.annotation)}:
+                raise at_key(name, f"it must be a number (it is {str(value).lower()})")
+        return told
+
     @model_validator(mode="after")
     def _numbers_fit(self) -> Self:
         for name, value in self:
             if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
-                raise ValueError(f"{name} does not fit 64 bits")
+                raise at_key(name, f"it does not fit 64 bits; at most {LARGEST_NUMBER:,} is possible")
         return self
+
+
+def at_key(key: str, problem: str) -> PydanticCustomError:
+    """An error about one key of a part, raised where only the whole part can judge."""
+    return PydanticCustomError(AT_KEY, "{problem}", {"key": key, "problem": problem})

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import parse_qsl
 
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from tracemill.recipe.parts import Category, Model, Slug, has_user_info
+from tracemill.recipe.parts import Category, Model, Slug, at_key, has_user_info
 
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,7}")
 """A language tag as in BCP 47, with few enough parts that a file can be named after it."""
+SECRET_PARAMETER = re.compile(r"key|token|secret|passw|auth|signature|^sig$|credential", re.IGNORECASE)
+"""Names that hold secrets in the URLs of clouds and hubs."""
 RESERVED_METADATA = ("tools", "tool_call_ids", "metadata_text")
 """Keys of a row's metadata that `schema` keeps for itself."""
 
@@ -68,7 +71,16 @@ class PromptFiles(Model):
     def _url(cls, value: str | None) -> str | None:
         if value is not None and has_user_info(value):
             raise ValueError("the URL holds a user name or password, and the card would print it")
+        for name, _ in parse_qsl((value or "").partition("?")[2], keep_blank_values=True):
+            if SECRET_PARAMETER.search(name):
+                raise ValueError(f"{name!r} in the URL looks like a secret, and the card would print it")
         return value
+
+    @model_validator(mode="after")
+    def _mark_has_a_column(self) -> Self:
+        if self.expected_after is not None and self.fields.expected is None:
+            raise at_key("expected_after", "it says nothing without `fields.expected`; name the column of the answers")
+        return self
 
 
 class GeneratedPrompts(Model):

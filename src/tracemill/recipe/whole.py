@@ -7,9 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from tracemill import identity
-from tracemill.recipe.parts import Category, Model, Slug
+from tracemill.recipe.dialects import Dialects, Impossible, shipped
+from tracemill.recipe.limits import Limits
+from tracemill.recipe.parts import Category, Model, Slug, at_key
 from tracemill.recipe.sources import PromptSource
 from tracemill.recipe.teacher import Teacher
+from tracemill.record import Reasoning
 
 
 def _on_off(value: object) -> object:
@@ -82,21 +85,46 @@ class Recipe(Model):
     respond: Respond = Respond()
     verify: Verify = Verify()
     publish: Publish = Publish()
+    budget: Limits = Limits()
+    """What the run may spend."""
+    dialects: Dialects = Dialects()
+
+    @model_validator(mode="after")
+    def _dialects_can(self) -> Recipe:
+        """What a dialect cannot do is told before anything is paid for."""
+        table = self.dialects.over(shipped()) if self.dialects != Dialects() else None
+        modes: tuple[Reasoning, ...] = ("on", "off") if self.respond.reasoning == "both" else (self.respond.reasoning,)
+        for name, teacher in self.teachers.items():
+            self.teachers[name] = bound = teacher.in_table(table)
+            try:
+                bound.check(modes)
+            except Impossible as exc:
+                raise at_key(f"teachers.{name}.{exc.key}", str(exc)) from exc
+        return self
+
+    @model_validator(mode="after")
+    def _cost_is_known(self) -> Recipe:
+        unpriced = [n for n, t in self.teachers.items() if t.price is None and t.url != "builtin"]
+        if self.budget.cost is not None and unpriced:
+            raise at_key(
+                "budget.cost", f"what teacher {unpriced[0]!r} costs is not known; set teachers.{unpriced[0]}.price"
+            )
+        return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> Recipe:
         names = [p.name for p in self.prompts]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
-            raise ValueError(f"two prompt sources are named {twice[0]!r}; give each its own `name`")
+            raise at_key("prompts", f"two prompt sources are named {twice[0]!r}; give each its own `name`")
         return self
 
     def rows_identity(self) -> dict[str, Any]:
         """Whatever of the recipe can change a row. Endpoints, pace, contact and citation cannot."""
-        whole = self.model_dump(mode="json", exclude={"description", "contact", "citation", "publish"})
-        for teacher in whole["teachers"].values():
-            for transport in ("url", "api_key", "headers", "concurrency", "timeout", "attempts", "send_seed", "slips"):
-                del teacher[transport]
+        whole = self.model_dump(
+            mode="json", exclude={"description", "contact", "citation", "publish", "dialects", "budget"}
+        )
+        whole["teachers"] = {name: teacher.rows_identity() for name, teacher in self.teachers.items()}
         for source in whole["prompts"]:
             for about in ("path", "url", "citation"):
                 source.pop(about, None)

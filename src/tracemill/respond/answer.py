@@ -57,11 +57,12 @@ def _question(
     sampling = teacher.sampling_for(prompt.category).model_dump(exclude_none=True)
     max_tokens = sampling.pop("max_tokens")
     seed = identity.wire_seed(recipe.seed, key, mode, index)
+    asked = teacher.asked(mode)
     request = Request(
         teacher=name,
         model=teacher.model,
         revision=teacher.revision,
-        messages=tuple(identity.wire_message(m) for m in messages),
+        messages=tuple(identity.wire_message(m) for m in asked.headed(messages)),
         reasoning=mode,
         seed=seed,
         max_tokens=max_tokens,
@@ -69,8 +70,10 @@ def _question(
         index=index,
         sampling=sampling,
         tools=prompt.tools,
-        extra={**teacher.extra_body, **(teacher.reasoning_on if mode == "on" else teacher.reasoning_off)},
-        send_seed=teacher.send_seed,
+        extra=asked.body,
+        send_seed=teacher.sends_seed(),
+        limit_field=teacher.limited_by(),
+        trace_field=teacher.trace_field(),
     )
     unanswered = Sample(
         uuid=identity.sample_uuid(prompt.category, key, mode, index),
@@ -102,7 +105,7 @@ def _sampling_text(request: Request) -> str:
 
 
 async def answer(question: Question, ask: Ask, run_seed: int, ask_anew: int) -> tuple[Sample, Failure | None]:
-    """Ask until there is an answer, at most `ask_anew` times more after empty or broken replies.
+    """Ask until there is an answer, at most `ask_anew` times more after empty replies.
 
     Returns:
         The sample with the last reply in it, and None; or the sample without an answer, and the failure.
@@ -115,10 +118,9 @@ async def answer(question: Question, ask: Ask, run_seed: int, ask_anew: int) -> 
             sample = replace(sample, requests=(*sample.requests, request.key), sampling=_sampling_text(request))
         got = await ask(request)
         if isinstance(got, Failure):
-            if got.kind == "malformed" and retry < ask_anew:
-                continue
             return sample, got
-        if not is_empty(got) or retry == ask_anew:
+        disobeyed = request.reasoning == "off" and got.reasoning is not None  # which is no accident: not asked anew
+        if not is_empty(got) or disobeyed or retry == ask_anew:
             return with_reply(sample, got), None
     raise AssertionError("the last round returns")
 

@@ -4,6 +4,7 @@ Every file of a run is written through an `Fs`, so that a test can record, refus
 does its own I/O; the journal is the only other place that touches the disk.
 
 Crash points are names in the code at which a test kills the process (`TRACEMILL_CRASH=name:n` kills at the n-th pass).
+Likewise `TRACEMILL_FAULT=n:ENOSPC` has the n-th operation of each process on the disk refused with that error.
 """
 
 from __future__ import annotations
@@ -54,10 +55,22 @@ def crash_point(name: str) -> None:
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
+def _refuse_if_asked(path: Path) -> None:
+    asked = os.environ.get("TRACEMILL_FAULT")
+    if not asked:
+        return
+    _passes["fault"] = _passes.get("fault", 0) + 1
+    place, _, name = asked.partition(":")
+    if _passes["fault"] == int(place):
+        number = getattr(errno, name)
+        raise OSError(number, os.strerror(number), str(path))
+
+
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's refusals into our errors, naming the path and what to do."""
     try:
+        _refuse_if_asked(path)
         yield
     except OSError as exc:
         if isinstance(exc, DiskError | FileNotFoundError | FileExistsError):

@@ -58,9 +58,14 @@ class RunLock:
         if not self.claim:
             return self
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-        with disk_errors(self.path):
-            os.ftruncate(self.fd, 0)
-            os.pwrite(self.fd, json.dumps(owner).encode(), 0)
+        try:
+            with disk_errors(self.path):
+                os.ftruncate(self.fd, 0)
+                os.pwrite(self.fd, json.dumps(owner).encode(), 0)
+        except DiskError:
+            os.close(self.fd)  # who was not let in must not hold the door
+            self.fd = -1
+            raise
         os.set_inheritable(self.fd, True)
         return self
 

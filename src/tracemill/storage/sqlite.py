@@ -15,8 +15,9 @@ import zstandard
 
 from tracemill.errors import CorruptRun, DiskError, TracemillError
 
-FORMAT = 1
-"""Version of the journal's files. A newer Tracemill reads older ones; an older one refuses newer ones."""
+FORMAT = 2
+"""Version of the journal's files: 2 may hold a dictionary for its bodies, 1 never does. A newer Tracemill reads older
+files; an older one refuses newer ones."""
 APPLICATION_ID = 0x54524D4A
 BUSY_SECONDS = 60
 
@@ -150,7 +151,7 @@ def _into_wal_mode(connection: sqlite3.Connection) -> None:
 
 def disk_error(path: Path, exc: sqlite3.Error) -> TracemillError:
     """Our error for what SQLite says."""
-    text = str(exc)
+    text = " ".join(str(exc).split())  # SQLite quotes a damaged schema, lines and all
     if "full" in text:
         return DiskError(
             f"the disk is full at {path}. Nothing that was acknowledged is lost: "
@@ -169,4 +170,5 @@ def damage_told(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as exc:
         raise disk_error(path, exc) from exc
     except (sqlite3.Error, zstandard.ZstdError, ValueError, TypeError, AttributeError) as exc:
-        raise CorruptRun(f"{path}: the journal is damaged: {exc}. Restore it from a copy, or move it away") from exc
+        text = " ".join(str(exc).split())
+        raise CorruptRun(f"{path}: the journal is damaged: {text}. Restore it from a copy, or move it away") from exc

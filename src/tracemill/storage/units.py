@@ -55,14 +55,14 @@ class UnitStore:
         self.fs.unlink(self.directory / f"{unit}.json")
 
     def commit(self, unit: str, tables: dict[str, pa.Table], ledger: list[dict[str, Any]]) -> UnitNote:
-        """Write a unit's rows aside, read them back, and put them in place; the note comes last."""
+        """Write a unit's rows aside, and put them in place; the note comes last."""
         self.fs.mkdir(self.directory)
         files: dict[str, dict[str, Any]] = {}
         for kind, table in tables.items():
             if table.num_rows == 0:
                 continue
             aside = self.directory / f".{unit}.{kind}.tmp"
-            with ParquetFile(aside, table.schema, fs=self.fs) as file:
+            with ParquetFile(aside, table.schema, fs=self.fs, passing=True) as file:
                 file.write(table)
                 part = file.finish()
             files[kind] = {

@@ -13,20 +13,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tracemill.testing.answers import Answer, arithmetic, from_table
+    from tracemill.testing.emulated import Emulated, emulated_server
     from tracemill.testing.engine import ShuffledEngine
     from tracemill.testing.events import body_hash, read_log
     from tracemill.testing.faults import Faults
     from tracemill.testing.server import ScriptedServer
 
-__all__ = ["Answer", "Faults", "ScriptedServer", "ShuffledEngine", "arithmetic", "body_hash", "from_table", "read_log"]
+__all__ = [
+    "Answer",
+    "Emulated",
+    "Faults",
+    "ScriptedServer",
+    "ShuffledEngine",
+    "arithmetic",
+    "body_hash",
+    "emulated_server",
+    "from_table",
+    "read_log",
+]
 
 _HOMES = {
     "Answer": "answers",
+    "Emulated": "emulated",
     "Faults": "faults",
     "ScriptedServer": "server",
     "ShuffledEngine": "engine",
     "arithmetic": "answers",
     "body_hash": "events",
+    "emulated_server": "emulated",
     "from_table": "answers",
     "read_log": "events",
 }

@@ -70,9 +70,12 @@ def last_user_text(body: Body) -> str:
 def wants_reasoning(body: Body) -> bool:
     """False if the request turns thinking off by a usual switch.
 
-    Those are `enable_thinking` or `thinking` among `chat_template_kwargs`, and "/no_think" or "detailed thinking off"
-    in a message of the system or the user.
+    Those are `enable_thinking` or `thinking` among `chat_template_kwargs`, an effort of "none", and "/no_think" or
+    "detailed thinking off" in a message of the system or the user.
     """
+    routed = body.get("reasoning")
+    if "none" in (body.get("reasoning_effort"), routed.get("effort") if isinstance(routed, dict) else None):
+        return False
     switches = body.get("chat_template_kwargs") or {}
     if switches.get("enable_thinking") is False or switches.get("thinking") is False:
         return False
@@ -197,10 +200,12 @@ def completion(body: Body, answer: Answer, digest: str, truncates: bool) -> dict
 
     Args:
         digest: `body_hash` of `body`.
-        truncates: Whether an answer of more words than `max_tokens`, the trace's before the content's, is cut after
-            that many words. Its finish_reason is then "length", and an inline trace that was cut has no closing tag.
+        truncates: Whether an answer of more words than `max_tokens` or `max_completion_tokens`, the trace's before the
+            content's, is cut after that many words. Its finish_reason is then "length", and an inline trace that was
+            cut has no closing tag.
     """
-    answer, whole, words = _cut(answer, body.get("max_tokens") if truncates else None)
+    limit = body.get("max_tokens", body.get("max_completion_tokens"))
+    answer, whole, words = _cut(answer, limit if truncates else None)
     message: dict[str, Any] = {"role": "assistant", "content": answer.content}
     if answer.reasoning is not None:
         if answer.reasoning_field in ("inline", "inline_no_open"):

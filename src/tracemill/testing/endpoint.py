@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import orjson
 
-from tracemill.testing.answers import Answers, Body, completion
+from tracemill.testing.answers import Answer, Body, completion
 from tracemill.testing.connection import Connection, Received, Response
 from tracemill.testing.events import EventLog, body_hash
 from tracemill.testing.faults import AT_ONCE, TOO_MANY, Faults, error_response, spoil
+
+Script = Callable[[Body], Answer | Response]
+"""What a server says to a request: an answer, or a whole response of any status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +56,16 @@ class Endpoint:
 
     def __init__(
         self,
-        answers: Answers,
+        answers: Script,
         latency: float,
         faults: Faults,
         events: EventLog,
         models: Sequence[str],
         truncates: bool,
         keep: bool,
+        owned_by: str = "tracemill",
     ) -> None:
+        self._owned_by = owned_by
         self._answers = answers
         self._latency = latency
         self._faults = faults
@@ -103,7 +108,9 @@ class Endpoint:
                 else:
                     self._begin(connection, body, digest)
             case "GET", "/v1/models":
-                rows = [{"id": name, "object": "model", "created": 0, "owned_by": "tracemill"} for name in self._models]
+                rows = [
+                    {"id": name, "object": "model", "created": 0, "owned_by": self._owned_by} for name in self._models
+                ]
                 connection.reply(Response(200, orjson.dumps({"object": "list", "data": rows})))
             case "GET", "/stats":
                 connection.reply(Response(200, orjson.dumps(self.stats(), option=orjson.OPT_NON_STR_KEYS)))
@@ -152,11 +159,15 @@ class Endpoint:
         if response is None:
             try:
                 answer = self._answers(exchange.body)
-                said = completion(exchange.body, answer, exchange.digest, self._truncates)
-                response = spoil(exchange.fault, said)
+                response = self._said(exchange, answer)
             except Exception as raised:  # of the user's answers, as above
                 response = self._excuse(raised)
         self._reply(exchange, response)
+
+    def _said(self, exchange: _Exchange, answer: Answer | Response) -> Response:
+        if isinstance(answer, Response):
+            return answer
+        return spoil(exchange.fault, completion(exchange.body, answer, exchange.digest, self._truncates))
 
     def _reply(self, exchange: _Exchange, response: Response) -> None:
         exchange.status = response.status

@@ -16,9 +16,9 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
 
-from tracemill.testing.answers import Answers, Body
+from tracemill.testing.answers import Body
 from tracemill.testing.connection import Connection
-from tracemill.testing.endpoint import Endpoint, Stats
+from tracemill.testing.endpoint import Endpoint, Script, Stats
 from tracemill.testing.events import Event, EventLog
 from tracemill.testing.faults import Faults
 
@@ -32,7 +32,7 @@ class ScriptedServer:
 
     def __init__(
         self,
-        answers: Answers,
+        answers: Script,
         *,
         latency: float = 0.0,
         faults: Faults | None = None,
@@ -41,22 +41,24 @@ class ScriptedServer:
         models: Sequence[str] = ("scripted",),
         truncates: bool = True,
         keep: bool = True,
+        owned_by: str = "tracemill",
     ) -> None:
         """Prepare; nothing listens before `with`.
 
         Args:
-            answers: Called in the server's thread with each body. What it raises goes into `errors`, and the client
-                gets 400.
+            answers: Called in the server's thread with each body; an answer, or a whole response. What it raises goes
+                into `errors`, and the client gets 400.
             latency: Seconds from a request's last byte to its response.
             log: File to append one line per event to, as `read_log` reads it.
             port: 0 for a free one.
             models: What GET /v1/models lists; requests may name any model.
             truncates: Whether answers are cut at `max_tokens` words.
             keep: False saves memory in long runs: `requests` and `log` stay empty.
+            owned_by: What GET /v1/models says of each model's owner.
         """
         self.port = port
         self._events = EventLog(log, keep)
-        self._endpoint = Endpoint(answers, latency, faults or Faults(), self._events, models, truncates, keep)
+        self._endpoint = Endpoint(answers, latency, faults or Faults(), self._events, models, truncates, keep, owned_by)
         self._open: set[Connection] = set()
         self._thread: threading.Thread | None = None
 

@@ -20,6 +20,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 LONGEST_TEXT = 2_000
 """Characters. The longest of 3,724 recorded answers has 13; a longer text equals only itself, letter by letter."""
@@ -53,6 +54,8 @@ _WRAPPERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("\\boxed
 _CURRENCY = r"(?:\\\$|[$€£¥₹₩₽]|\\euro|\\pounds)"
 _NAME = re.compile(r"(?:(?P<name>\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?)|" + _STYLE + r" ?\{[^{}=]*\}) ?= ?(?=\S)")
 
+_DIGITS = re.compile(r"-?[0-9]{1,18}")
+"""What most answers are; all other rules would come to the same number."""
 _INTEGER = r"(?:[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d{0,2}(?: \d{3})+|\d+)"
 _DECIMAL = rf"(?:{_INTEGER}(?:\.\d*)?|\.\d+)"
 _SIGNED = rf"[-+]? ?{_DECIMAL}"
@@ -123,6 +126,8 @@ def plain_number(text: str) -> PlainNumber | None:
 
     None too for numbers over `LONGEST_NUMBER` characters or beyond 10^`LARGEST_EXPONENT`, and for a zero denominator.
     """
+    if _DIGITS.fullmatch(text):
+        return PlainNumber(Fraction(int(text)))
     if len(text) > LONGEST_TEXT:
         return None
     flat = _typography(text)
@@ -146,22 +151,29 @@ def plain_number(text: str) -> PlainNumber | None:
 
 
 def same_answer_fast(expected: str, found: str) -> bool | None:
-    """Whether two answers are the same, or None where only algebra can tell.
+    """Whether two answers are the same, or None where only algebra can tell; see `compared`."""
+    told = compared(expected, found)
+    return None if told is None else told[0]
+
+
+def compared(expected: str, found: str) -> tuple[bool, Literal["number", "text"]] | None:
+    """Whether two answers are the same, and whether that was seen as "number" or as "text"; None where only algebra can
+    tell.
 
     True: equal as exact rationals, or as normal text. False: two plain numbers that differ in value, name or unit, or
     an empty side, since an empty answer answers nothing. The order of the two does not matter.
     """
-    texts = normal_text(expected), normal_text(found)
-    if not all(texts):
-        return False
     left, right = plain_number(expected), plain_number(found)
     if left is None or right is None:
-        return True if texts[0] == texts[1] else None
+        texts = normal_text(expected), normal_text(found)
+        if not all(texts):
+            return False, "text"
+        return (True, "text") if texts[0] == texts[1] else None
     if left.name and right.name and left.name != right.name:
-        return False
+        return False, "number"
     if left.unit and right.unit and left.unit != right.unit:
-        return False
-    return left.value == right.value
+        return False, "number"
+    return left.value == right.value, "number"
 
 
 def _typography(text: str) -> str:

@@ -20,7 +20,7 @@ def boxed(text: str) -> list[str]:
     """
     opened: list[tuple[int, bool]] = []
     closed: list[tuple[int, int]] = []
-    for token in _TOKEN.finditer(text):
+    for token in _TOKEN.finditer(text, _first(text)):
         match token.group()[-1]:
             case "{" if token.group() != "\\{":
                 opened.append((token.end(), len(token.group()) > 1))
@@ -35,6 +35,18 @@ def boxed(text: str) -> list[str]:
             contents.append(text[start:end].strip())
             covered = end
     return contents
+
+
+def _first(text: str) -> int:
+    r"""Where the first box may begin; nothing before it can be part of one. Backslashes before it are its own context:
+    `\\boxed` is a line break and a word.
+    """
+    start = text.find("\\boxed")
+    if start < 0:
+        return len(text)
+    while start and text[start - 1] == "\\":
+        start -= 1
+    return start
 
 
 def final_answer(content: str) -> str | None:

@@ -9,10 +9,13 @@ from tracemill.errors import LossyConversion
 from tracemill.record import Sample
 from tracemill.schema import to_row
 from tracemill.step import Drop
-from tracemill.think import CLOSE, OPEN
+from tracemill.think import CHANNEL, CLOSE, TAGS, holds_trace
 
 ENDED = frozenset({"stop", "length", "tool_calls", "function_call", None})
 """How an answer may end; anything else (content_filter, abort, error) is no whole answer."""
+
+HEADS = (*(opening for opening, _ in TAGS), CHANNEL)
+"""How a trace begins that was never ended, or whose server left marks that we cannot read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +33,22 @@ class Complete:
             return Drop("unfinished", f"the server ended it by {sample.finish_reason!r}")
         if sample.finish_reason == "length":
             tokens = sample.usage.completion_tokens if sample.usage else None
-            return Drop("truncated", f"cut off by the token limit{f' after {tokens} tokens' if tokens else ''}")
+            inside = " inside its trace" if not turn.content or turn.content.lstrip().startswith(HEADS) else ""
+            return Drop("truncated", f"cut off{inside} by the token limit{f' after {tokens} tokens' if tokens else ''}")
+        if sample.reasoning == "off" and (turn.reasoning or holds_trace(turn.content)):
+            where = "reasoning was switched off, and a trace came"
+            alone = "" if turn.content.strip() or turn.tool_calls else ", and nothing else"
+            return Drop("trace_leaked", f"{where}{alone}: {(turn.reasoning or turn.content)[:80]}")
         if not turn.content.strip() and not turn.tool_calls:
             return Drop("empty", f"no visible answer after {len(sample.requests)} requests")
+        if turn.content.lstrip().startswith(HEADS):
+            return Drop("trace_ambiguous", f"the visible answer begins as a trace does: {turn.content.lstrip()[:40]}")
         if sample.reasoning == "on" and not turn.reasoning:
             return Drop("trace_missing", "reasoning was asked for, and none came")
-        if sample.reasoning == "off" and (turn.reasoning or OPEN in turn.content or CLOSE in turn.content):
-            return Drop(
-                "trace_leaked", "reasoning was switched off, and a trace came: " + (turn.reasoning or turn.content)[:80]
-            )
         if turn.reasoning is not None and CLOSE in turn.reasoning:
             return Drop(
                 "trace_ambiguous", f"{CLOSE} stands inside the trace, so that no reader could tell where it ends"
             )
-        if turn.content.lstrip().startswith(OPEN):
-            return Drop("trace_ambiguous", f"the visible answer begins with {OPEN}")
         try:
             to_row(sample)
         except LossyConversion as exc:

@@ -23,7 +23,7 @@ from typing import Any, Literal, Self
 
 from tracemill.errors import TracemillError
 from tracemill.storage.verdicts import Verdicts
-from tracemill.verify.answers import plain_number, same_answer_fast
+from tracemill.verify.answers import compared
 from tracemill.verify.math_worker import too_complex
 
 Method = Literal["number", "text", "math-verify", "timeout", "crashed", "too_complex"]
@@ -197,10 +197,9 @@ class MathChecker:
         Raises:
             TracemillError: No worker can be started.
         """
-        fast = same_answer_fast(expected, found)
+        fast = compared(expected, found)
         if fast is not None:
-            numbers = plain_number(expected) is not None and plain_number(found) is not None
-            return Answer(fast, "number" if numbers else "text")
+            return Answer(*fast)
         if why := too_complex(expected) or too_complex(found):
             return Answer(False, "too_complex", why)
         pair = (min(expected, found), max(expected, found))

@@ -1,0 +1,149 @@
+"""What a build would ask now, written as the input of a batch service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tracemill.errors import DiskError, UsageError
+from tracemill.gather.spool import open_spool
+from tracemill.legible import quoted
+from tracemill.mill import _check_place
+from tracemill.models.door import Door
+from tracemill.models.teachers import open_pools
+from tracemill.models.wire import Failure, Raw, Reply, Request
+from tracemill.plan import Plan
+from tracemill.recipe import Recipe
+from tracemill.respond.answer import answer, questions
+from tracemill.storage.fs import REAL, Fs, disk_errors
+from tracemill.storage.journal import Journal
+from tracemill.storage.layout import RunPaths
+from tracemill.storage.lock import RunLock
+
+URL = "/v1/chat/completions"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What was written."""
+
+    file: Path
+    requests: int
+    samples: int
+    """Samples that the recipe asks for."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"file": str(self.file), "requests": self.requests, "samples": self.samples}
+
+
+def export_requests(
+    recipe: Recipe,
+    out: str | Path,
+    file: str | Path,
+    *,
+    teacher: str | None = None,
+    limit: int | None = None,
+    fs: Fs = REAL,
+    tell: Callable[[str], None] = lambda text: None,
+) -> ExportReport:
+    """Write the requests that a build of the recipe in `out` would send now, as JSONL that batch services read.
+
+    One line of it: {"custom_id": request key, "method": "POST", "url": "/v1/chat/completions", "body": {...}}.
+
+    Args:
+        teacher: Only the requests to this teacher: most services take one model in a file.
+        limit: Take only the first so many prompts, in input order.
+        tell: Called with a line of progress now and then.
+    Raises:
+        UsageError: there is no such teacher, or `out` is no place for a run.
+        RecipeError: the recipe or an input cannot be used.
+        Locked: another process writes `out`.
+        DiskError: the disk is full or refuses; no half file is left.
+    """
+    bought = [name for name, told in recipe.teachers.items() if told.url != "builtin" and teacher in (None, name)]
+    if not bought:
+        known = ", ".join(recipe.teachers)
+        raise UsageError(
+            f"--teacher {quoted(teacher)}: the recipe's teachers are {known}"
+            if teacher not in (None, *recipe.teachers)
+            else "nothing to export: the built-in teacher answers on this machine"
+        )
+    paths, file = RunPaths(Path(out)), Path(file)
+    _check_place(paths)
+    with RunLock(paths.lock):
+        plan = Plan(recipe, open_spool(paths.spool, recipe, limit, fs), limit)
+        written = asyncio.run(_write(plan, paths, file, frozenset(bought), fs, tell))
+    return ExportReport(file, written, plan.samples)
+
+
+async def _write(
+    plan: Plan, paths: RunPaths, file: Path, bought: frozenset[str], fs: Fs, tell: Callable[[str], None]
+) -> int:
+    aside = file.with_name(f".{file.name}.tmp")
+    count = 0
+    fs.mkdir(file.parent)
+    try:
+        with fs.create(aside) as target:
+            async for request in _wanted(plan, paths, fs, tell):
+                if request.teacher in bought:
+                    told = {"custom_id": request.key, "method": "POST", "url": URL, "body": request.body()}
+                    with disk_errors(aside):
+                        target.write(orjson.dumps(told) + b"\n")
+                    count += 1
+            fs.sync(target, aside)
+        fs.rename(aside, file)
+        fs.sync_dir(file.parent)
+    except BaseException:
+        with suppress(DiskError):
+            fs.unlink(aside)
+        raise
+    return count
+
+
+class _Wanted(Exception):
+    """A build would send this request now."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request.key)
+        self.request = request
+
+
+class _Refuses:
+    """A sender that sends nothing: what comes to it is what the door does not find."""
+
+    async def send(self, request: Request) -> Raw:
+        raise _Wanted(request)
+
+    async def close(self) -> None:
+        pass
+
+
+async def _nothing_stored(request: Request) -> Reply | Failure:
+    raise _Wanted(request)
+
+
+async def _wanted(plan: Plan, paths: RunPaths, fs: Fs, tell: Callable[[str], None]) -> AsyncIterator[Request]:
+    """The first request of each sample that the journal does not answer, in key order."""
+    recipe = plan.recipe
+    is_new = not (paths.journal / "journal.json").is_file()
+    journal = None if is_new else Journal(paths.journal, writable=False, fs=fs)
+    ask = Door(journal, open_pools(recipe, sender=_Refuses())) if journal else _nothing_stored
+    try:
+        for number, unit in enumerate(plan.units, 1):
+            for prompt in plan.spool.read(unit):
+                for question in questions(prompt, recipe, plan.templates):
+                    try:
+                        await answer(question, ask, recipe.seed, recipe.respond.ask_anew)
+                    except _Wanted as wanted:
+                        yield wanted.request
+            tell(f"{number} of {len(plan.units)} units")
+    finally:
+        if journal is not None:
+            journal.close()

@@ -1,0 +1,125 @@
+"""Repetition loops: a model that says one thing again and again, until it is cut off.
+
+A loop shows in one of two ways: the beginning of a line or sentence comes back very often in its text, or the last
+characters of a text (or of its trace, or of its middle) stand many times in the kilobyte before them. Both are cheap to
+ask of all texts. What they point at is then read: a loop is a unit that follows upon itself, or 30 words that return.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tracemill.inspect.block import ASSISTANT, Block, Ints, Texts
+
+LEAST_BYTES = 600
+"""Shorter texts are not looked at."""
+STARTS = 15
+"""Equal beginnings of lines or sentences in one text that make it suspicious."""
+PROBE, BEFORE, ECHOES = 12, 1024, 8
+"""The last PROBE bytes stand ECHOES times in the last BEFORE bytes: suspicious."""
+REPEATS, UNIT_BYTES, SPAN = 10, 4000, 300
+"""A loop: a unit of at most UNIT_BYTES that follows upon itself REPEATS times, over at least SPAN bytes."""
+WORDS, RETURNS = 30, 20
+"""A loop too: so many words in a row, so many times. As OpenEuroLLM's filter of Nemotron data has it."""
+_DECORATION = frozenset(b" \t\r\n-=_*#.~|+:`")
+"""Units of these alone are rules and tables; they count from 2,000 bytes on."""
+_MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9)
+
+
+def loops(block: Block) -> dict[int, str]:
+    """What is repeated, by row."""
+    found: dict[int, str] = {}
+    said = block.roles == ASSISTANT
+    for texts in (block.content, block.traces):
+        chosen = np.flatnonzero(said & (texts.sizes >= LEAST_BYTES))
+        if not len(chosen):
+            continue
+        suspicious = {**_echoing(block, texts, chosen), **_recurring(texts, chosen)}
+        for message, places in suspicious.items():
+            row = int(block.row_of[message])
+            if row not in found and (unit := _loop(texts, message, places)) is not None:
+                found[row] = unit
+    return found
+
+
+def _recurring(texts: Texts, chosen: Ints) -> dict[int, list[int]]:
+    """Messages in which one beginning of a line or sentence is found again and again, and where that is."""
+    data = texts.data
+    if len(data) < 16:
+        return {}
+    seps = np.flatnonzero((data == ord(".")) | (data == ord("\n")))
+    seps = seps[seps + 18 <= len(data)]
+    dots = data[seps] == ord(".")
+    anchors = (seps + 1 + dots)[~dots | (data[seps + 1] == ord(" "))]
+    anchors = anchors[data[anchors] > ord("-")]  # not white space, list signs, table rows or rules
+    owners = texts.owners(anchors)
+    wanted = np.zeros(texts.count, np.bool_)
+    wanted[chosen] = True
+    kept = wanted[owners]
+    anchors, owners = anchors[kept], owners[kept]
+    if len(anchors) < STARTS:
+        return {}
+    words: npt.NDArray[np.uint64] = np.ndarray((len(data) - 7,), "<u8", data.data, strides=(1,))
+    keys = words[anchors] * _MIX[0] ^ words[anchors + 8] * _MIX[1] ^ owners.astype(np.uint64) * _MIX[2]
+    ranked = np.sort(keys)
+    runs = np.flatnonzero(np.diff(ranked, prepend=ranked[0] ^ np.uint64(1)))
+    often = ranked[runs[np.diff(np.append(runs, len(ranked))) >= STARTS]]
+    found: dict[int, list[int]] = {}
+    for key in often.tolist():
+        places = anchors[keys == key]
+        found.setdefault(int(texts.owners(places[:1])[0]), []).extend(places[:: max(1, len(places) // 8)].tolist())
+    return found
+
+
+def _echoing(block: Block, texts: Texts, chosen: Ints) -> dict[int, list[int]]:
+    """Messages whose end, or whose trace's end, or whose middle, repeats what stands just before it."""
+    raw, ends = texts.raw, texts.ends.tolist()
+    closes = block.tags.first_close.tolist() if texts is block.content else None
+    found: dict[int, list[int]] = {}
+    for message in chosen.tolist():
+        begin, end = ends[message], ends[message + 1]
+        probes = [end, (begin + end) // 2]
+        if closes is not None and closes[message] > begin + LEAST_BYTES:
+            probes.append(closes[message])
+        for place in probes:
+            tail = raw[place - PROBE - 2 : place - 2]  # a newline or full stop may end the loop
+            if raw.count(tail, max(begin, place - BEFORE), place) >= ECHOES:
+                found.setdefault(message, []).append(place - PROBE - 2)
+    return found
+
+
+def _loop(texts: Texts, message: int, places: list[int]) -> str | None:
+    """The beginning of what is repeated at one of `places` in a message, or None."""
+    raw, begin, end = texts.raw, int(texts.ends[message]), int(texts.ends[message + 1])
+    for place in places[:8]:
+        if (unit := _unit(raw, begin, end, place)) is not None:
+            return unit[:60].decode(errors="replace")
+    for place in places[:2]:
+        words = raw[place : min(end, place + 1000)].split()[:WORDS]
+        if len(words) < WORDS:
+            continue
+        length = raw.index(words[-1], place + sum(map(len, words[:-1]))) + len(words[-1]) - place
+        if raw.count(raw[place : place + length], begin, end) >= RETURNS:
+            return raw[place : place + 60].decode(errors="replace")
+    return None
+
+
+def _unit(raw: bytes, begin: int, end: int, place: int) -> bytes | None:
+    """What follows upon itself around `place`."""
+    probe = raw[place : place + PROBE]
+    before, after = raw.rfind(probe, max(begin, place - UNIT_BYTES), place + PROBE - 1), -1
+    if before < 0:
+        after = raw.find(probe, place + 1, min(end, place + UNIT_BYTES))
+        if after < 0:
+            return None
+    size = place - before if before >= 0 else after - place
+    unit = raw[place : place + size] if before < 0 else raw[before:place]
+    anchor = place if before < 0 else before
+    first, last = anchor, anchor + size
+    while first - size >= begin and raw[first - size : first] == unit:
+        first -= size
+    while last + size <= end and raw[last : last + size] == unit:
+        last += size
+    least = max(SPAN, 600 if size < 8 else 0, 2000 if set(unit) <= _DECORATION else 0)
+    return unit if last - first >= max(least, REPEATS * size) else None

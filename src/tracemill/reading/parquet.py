@@ -1,0 +1,218 @@
+"""Parquet shards: only the columns and row groups that are wanted, in bounded memory, with the place of any damage."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tracemill.errors import DataError
+from tracemill.legible import one_line
+from tracemill.reading.columns import SCHEMA, unified, wanted
+from tracemill.reading.filters import Filters
+from tracemill.reading.pieces import BATCH_BYTES, BATCH_ROWS, BadRow, Batch, Piece
+from tracemill.reading.shards import Shard
+
+BUFFER = 1 << 20
+"""Bytes read ahead of each column: a row group of any size is then read page by page."""
+FAILURES = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
+
+
+def pieces(shard: Shard, size: int) -> Iterator[Piece]:
+    """Runs of row groups of about `size` bytes as they lie on the disk."""
+    footer = metadata(shard)
+    first, held, row, next_row = 0, 0, 0, 0
+    for group in range(footer.num_row_groups):
+        told = footer.row_group(group)
+        held += sum(told.column(i).total_compressed_size for i in range(told.num_columns))
+        next_row += told.num_rows
+        if held >= size or group == footer.num_row_groups - 1:
+            yield Piece(shard, first, group + 1, row)
+            first, held, row = group + 1, 0, next_row
+
+
+def metadata(shard: Shard) -> Any:
+    """The footer of a file. Raises DataError if it cannot be read."""
+    try:
+        return _footer(shard.path, shard.path.stat().st_mtime_ns)
+    except FAILURES as exc:
+        raise DataError(f"{shard.name}: {_why_no_footer(shard.path, exc)}") from exc
+
+
+@lru_cache(maxsize=64)
+def _footer(path: Path, changed: int) -> Any:
+    return pq.read_metadata(path)
+
+
+def _why_no_footer(path: Path, exc: Exception) -> str:
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(64)
+            file.seek(max(0, size - 4))
+            tail = file.read(4)
+    except OSError as refused:
+        return f"the file cannot be read: {refused.strerror or refused}"
+    if head.startswith(b"version https://git-lfs"):
+        return "this is a pointer of Git LFS, not the data; fetch the file itself"
+    if head[:4] == b"PAR1" and tail != b"PAR1":
+        return f"the file ends at byte {size:,} without its footer: it was cut short; fetch it again"
+    if head[:4] != b"PAR1":
+        return f"this is no Parquet file: it begins with {head[:8]!r}"
+    return f"the footer cannot be read ({exc}): the file is damaged; fetch it again"
+
+
+def batches(piece: Piece, columns: Collection[str], turn_fields: Collection[str]) -> Iterator[Batch]:
+    """The rows of some row groups; see `pieces.batches`."""
+    shard, footer = piece.shard, metadata(piece.shard)
+    schema = _schema(footer, shard)
+    names = wanted(schema.names, columns)
+    leaves = [leaf for name in names for leaf in _leaves(schema, name, turn_fields)]
+    rows = footer.num_rows
+    size = max(
+        1, footer.num_row_groups and sum(footer.row_group(g).total_byte_size for g in range(piece.first, piece.last))
+    )
+    count = sum(footer.row_group(g).num_rows for g in range(piece.first, piece.last))
+    batch_rows = max(32, min(BATCH_ROWS, BATCH_BYTES * max(count, 1) // size))
+    row = piece.row
+    with _file(shard, footer) as file:
+        for group in range(piece.first, piece.last):
+            begun = row
+            # One group at a time, so that an error can name it.
+            found = file.iter_batches(batch_size=batch_rows, row_groups=[group], columns=leaves, use_threads=False)
+            while True:
+                with _placed(shard, group, row - begun, footer):
+                    held = next(found, None)
+                    if held is None:
+                        break
+                    made = _unified(held, columns, names)
+                    count = made.rows.num_rows + len(made.bad)
+                    if row - begun + count > footer.row_group(group).num_rows:
+                        raise ValueError("the group holds more rows than the footer says")
+                yield _placed_batch(made, shard, row)
+                row += count
+            if row - begun != footer.row_group(group).num_rows:
+                raise DataError(
+                    f"{shard.name}, row group {group}: it holds {row - begun:,} rows, and the footer says"
+                    f" {footer.row_group(group).num_rows:,} (of {rows:,} in all); the file is damaged"
+                )
+
+
+class _Unified(NamedTuple):
+    rows: pa.RecordBatch
+    numbers: list[int] | None
+    """Of the batch's rows, those that are left; None where all are."""
+    bad: list[tuple[int, str, str]]
+    """(row of the batch, reason, evidence) of the others."""
+    as_text: bool
+
+
+def _unified(held: pa.RecordBatch, columns: Collection[str], names: list[str]) -> _Unified:
+    made = unified(held, columns) if names else _nothing(held.num_rows, columns)
+    bad: list[tuple[int, str, str]] = []
+    as_text = "messages" in names and pa.types.is_string(held.schema.field("messages").type)
+    if as_text:
+        lost = pc.and_(made.column("messages").is_null(), held.column("messages").is_valid())
+        texts = held.column("messages")
+        bad = [(i, "messages_wrong_type", str(texts[i])) for i, gone in enumerate(lost.to_pylist()) if gone]
+    try:
+        made.validate(full=True)
+    except pa.ArrowInvalid as exc:
+        made.validate()  # what is not only bad text is damage
+        bad += [(i, "bad_utf8", str(exc)) for i in range(made.num_rows) if not _readable(made.slice(i, 1))]
+    if not bad:
+        return _Unified(made, None, [], as_text)
+    left = sorted(set(range(made.num_rows)) - {i for i, _, _ in bad})
+    return _Unified(made.take(pa.array(left, pa.int64())), left, bad, as_text)
+
+
+def _nothing(rows: int, columns: Collection[str]) -> pa.RecordBatch:
+    """Rows of nulls: the file has none of the columns."""
+    fields = [SCHEMA.field(name) for name in columns]
+    return pa.RecordBatch.from_arrays([pa.nulls(rows, field.type) for field in fields], schema=pa.schema(fields))
+
+
+def _readable(row: pa.RecordBatch) -> bool:
+    try:
+        row.to_pylist()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _placed_batch(made: _Unified, shard: Shard, row: int) -> Batch:
+    count = made.rows.num_rows
+    numbers = range(row, row + count) if made.numbers is None else [row + i for i in made.numbers]
+    bad = [BadRow(f"{shard.name}:row {row + i}", reason, one_line(evidence, 120)) for i, reason, evidence in made.bad]
+    return Batch(
+        made.rows, shard, numbers, "row", bad, {"messages_as_text": list(range(count))} if made.as_text else {}
+    )
+
+
+def _schema(footer: Any, shard: Shard) -> pa.Schema:
+    try:
+        return footer.schema.to_arrow_schema()
+    except FAILURES as exc:
+        raise DataError(f"{shard.name}: its schema cannot be read: {exc}") from exc
+
+
+def _leaves(schema: pa.Schema, name: str, turn_fields: Collection[str]) -> list[str]:
+    """The column, or those fields of the messages in it that are wanted."""
+    kind = schema.field(name).type
+    if name != "messages" or not turn_fields or not pa.types.is_list(kind) or not pa.types.is_struct(kind.value_type):
+        return [name]
+    inner = kind.value_field.name
+    return [f"{name}.list.{inner}.{f.name}" for f in kind.value_type if f.name in turn_fields] or [name]
+
+
+@contextmanager
+def _file(shard: Shard, footer: Any) -> Iterator[Any]:
+    try:
+        file = pq.ParquetFile(
+            shard.path, metadata=footer, page_checksum_verification=True, buffer_size=BUFFER, pre_buffer=False
+        )
+    except FAILURES as exc:
+        raise DataError(f"{shard.name}: {_why_no_footer(shard.path, exc)}") from exc
+    with file:
+        yield file
+
+
+@contextmanager
+def _placed(shard: Shard, group: int, row: int, footer: Any) -> Iterator[None]:
+    """Say of whatever goes wrong in which file, row group and row, and where in the file that group lies."""
+    try:
+        yield
+    except FAILURES as exc:
+        try:
+            begin = min(_offset(footer.row_group(group).column(i)) for i in range(footer.row_group(group).num_columns))
+            where = f"row group {group} (from byte {begin:,}), after its row {row:,}"
+        except (ValueError, *FAILURES):
+            where = f"row group {group}, after its row {row:,}"
+        raise DataError(
+            f"{shard.name}, {where}: {str(exc).splitlines()[0][:300] if str(exc) else type(exc).__name__}"
+        ) from exc
+
+
+def _offset(column: Any) -> int:
+    starts = [column.data_page_offset, column.dictionary_page_offset if column.has_dictionary_page else None]
+    return min(start for start in starts if start is not None)
+
+
+def rows_in(piece: Piece) -> int:
+    """How many rows the footer says that a piece has."""
+    footer = metadata(piece.shard)
+    rows: int = sum(footer.row_group(group).num_rows for group in range(piece.first, piece.last))
+    return rows
+
+
+def groups_may_pass(piece: Piece, filters: Filters) -> bool:
+    """Whether some row group of a piece can hold rows that pass, as far as statistics tell."""
+    footer = metadata(piece.shard)
+    names = {footer.schema.column(i).path: i for i in range(footer.num_columns)}
+    return any(filters.group_may_pass(footer.row_group(group), names) for group in range(piece.first, piece.last))

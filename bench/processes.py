@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOK_EVERY = 0.05
-"""Seconds between two looks at the memory. The peak is the kernel's own, so looking seldom loses only its last moment."""
+"""Seconds between two looks at the memory."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Ran:
     cpu: float
     """Seconds of processor, children included."""
     memory: float | None
-    """MB: the peaks of all its processes added up, which may not have been at the same moment. None where unknown."""
+    """MB: the most that all its processes had at one look, a page that several share counted once (PSS). None where
+    unknown."""
 
 
 def cores() -> tuple[set[int], set[int]]:
@@ -60,19 +61,18 @@ def run(command: Sequence[str], where: set[int], scratch: Path) -> Ran:
     with said.open("wb") as output, bound_to(where):
         started = time.monotonic()
         child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
-    peaks: dict[int, int] = {}
+    peak = 0
     while True:
         ended, status, used = os.wait4(child.pid, os.WNOHANG)
         if ended:
             break
-        for pid in family(child.pid):
-            peaks[pid] = max(peaks.get(pid, 0), peak_memory(pid))
+        peak = max(peak, sum(map(memory_of, family(child.pid))))
         time.sleep(LOOK_EVERY)
     wall = time.monotonic() - started
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
         raise RuntimeError(f"{command} ended with {child.returncode}:\n{said.read_text(errors='replace')[-4000:]}")
-    memory = sum(peaks.values()) / 1024 if any(peaks.values()) else None
+    memory = peak / 1024 if peak else None
     return Ran(started, wall, used.ru_utime + used.ru_stime, memory)
 
 
@@ -88,11 +88,11 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def peak_memory(pid: int) -> int:
-    """The most resident memory that a living process has had, in kB; 0 where nobody tells."""
+def memory_of(pid: int) -> int:
+    """A living process's share of the memory, in kB (PSS: a page is divided among those that map it); 0 where unknown."""
     try:
-        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines():
+            if line.startswith("Pss:"):
                 return int(line.split()[1])
     except OSError:
         pass

@@ -15,7 +15,7 @@ from tracemill.recipe import MODES, Impossible, Recipe, Teacher, shipped
 from tracemill.recipe.dialects import asked
 from tracemill.recipe_file import recipe_from
 from tracemill.record import Message, Prompt
-from tracemill.respond.answer import questions
+from tracemill.respond.answer import Questions
 from tracemill.respond.templates import load_templates
 
 TABLE = shipped()
@@ -34,7 +34,7 @@ def requests(told: dict, *before: Message):
     recipe = recipe_from(told, "r.yaml")
     messages = (*before, Message("user", "What is 2 + 2?"))
     prompt = Prompt("math", messages, hash=identity.prompt_hash(messages))
-    found = questions(prompt, recipe, load_templates(recipe))
+    found = Questions(recipe, load_templates(recipe)).of(prompt)
     return {q.request.reasoning: q for q in found}
 
 

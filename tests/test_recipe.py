@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tracemill.errors import RecipeError
 from tracemill.recipe import (
+    Fields,
     GeneratedPrompts,
     PromptFiles,
     Recipe,
@@ -78,7 +79,7 @@ def test_a_recipe_built_in_python_is_the_one_read_from_yaml():
         name="small",
         license="MIT",
         prompts=(
-            PromptFiles(path="train.jsonl", name="gsm8k", expected_after="####"),
+            PromptFiles(path="train.jsonl", name="gsm8k", fields=Fields(expected="answer"), expected_after="####"),
             GeneratedPrompts(generate="word_problems", count=10),
         ),
         teachers={"main": Teacher(url="http://localhost:8000/v1", model="m", sampling=Sampling(temperature=1))},
@@ -88,7 +89,7 @@ def test_a_recipe_built_in_python_is_the_one_read_from_yaml():
 name: small
 license: MIT
 prompts:
-  - {path: train.jsonl, name: gsm8k, expected_after: "####"}
+  - {path: train.jsonl, name: gsm8k, fields: {expected: answer}, expected_after: "####"}
   - {generate: word_problems, count: 10}
 teachers: {main: {url: "http://localhost:8000/v1/", model: m, sampling: {temperature: 1}}}
 respond: {reasoning: off, samples: 4}
@@ -378,14 +379,13 @@ def test_what_cannot_change_a_row_is_not_in_the_identity_of_rows(change):
         {"teachers__main__category_sampling": {"math": {"top_k": 5}}},
         {"teachers__main__extra_body": {"a": 1}},
         {"teachers__main__reasoning_off": {}},
-        {"respond__templates": {"math": "mine.txt"}},
         {"respond__system": {"math": "Think."}},
         {"respond__reasoning": "both"},
         {"verify__math": {"majority": 0.7}},
         {"verify__duplicates": False},
         {"prompts__license": "MIT"},
         {"prompts__fields": {"expected": "answer"}},
-        {"prompts__expected_after": "####"},
+        {"prompts__expected_after": "####", "prompts__fields": {"expected": "answer"}},
         {"seed": 1},
         {"version": "0.2"},
         {"license": "CC0-1.0"},

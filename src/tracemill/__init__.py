@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tracemill.errors import (
+        BudgetSpent,
         CorruptRun,
         DataError,
         DiskError,
@@ -33,15 +34,25 @@ if TYPE_CHECKING:
     from tracemill.inspect.stats import stats
     from tracemill.inspect.validate import measure, validate
     from tracemill.layouts import from_layout, to_layout
-    from tracemill.mill import build
+    from tracemill.mill import BuildReport, build
     from tracemill.reading.dataset import Dataset, open
-    from tracemill.recipe import Recipe
+    from tracemill.recipe import (
+        Fields,
+        GeneratedPrompts,
+        PromptFiles,
+        Publish,
+        Recipe,
+        Respond,
+        Sampling,
+        Teacher,
+        Verify,
+    )
     from tracemill.recipe_file import load_recipe
     from tracemill.record import Message, Prompt, Sample, ToolCall, Usage, Verdict
-    from tracemill.report.audit import audit
+    from tracemill.report.audit import AuditReport, Check, audit
     from tracemill.report.doctor import doctor
-    from tracemill.report.explain import explain
-    from tracemill.report.status import status
+    from tracemill.report.explain import Life, explain
+    from tracemill.report.status import Status, status
     from tracemill.schema import SCHEMA
     from tracemill.upkeep import compact
 
@@ -49,25 +60,39 @@ __version__ = "0.1.0"
 
 __all__ = [
     "SCHEMA",
+    "AuditReport",
+    "BudgetSpent",
+    "BuildReport",
+    "Check",
     "CorruptRun",
     "DataError",
     "Dataset",
     "DiskError",
     "EndpointError",
+    "Fields",
+    "GeneratedPrompts",
     "Interrupted",
+    "Life",
     "Locked",
     "LossyConversion",
     "Message",
     "MissingExtra",
     "Prompt",
+    "PromptFiles",
+    "Publish",
     "Recipe",
     "RecipeError",
+    "Respond",
     "Sample",
+    "Sampling",
+    "Status",
+    "Teacher",
     "ToolCall",
     "TracemillError",
     "Usage",
     "UsageError",
     "Verdict",
+    "Verify",
     "__version__",
     "audit",
     "build",
@@ -87,26 +112,40 @@ __all__ = [
 ]
 
 _HOMES = {
-    "SCHEMA": "schema",
+    "AuditReport": "report.audit",
+    "BudgetSpent": "errors",
+    "BuildReport": "mill",
+    "Check": "report.audit",
     "CorruptRun": "errors",
     "DataError": "errors",
     "Dataset": "reading.dataset",
     "DiskError": "errors",
     "EndpointError": "errors",
+    "Fields": "recipe",
+    "GeneratedPrompts": "recipe",
     "Interrupted": "errors",
+    "Life": "report.explain",
     "Locked": "errors",
     "LossyConversion": "errors",
     "Message": "record",
     "MissingExtra": "errors",
     "Prompt": "record",
+    "PromptFiles": "recipe",
+    "Publish": "recipe",
     "Recipe": "recipe",
     "RecipeError": "errors",
+    "Respond": "recipe",
+    "SCHEMA": "schema",
     "Sample": "record",
+    "Sampling": "recipe",
+    "Status": "report.status",
+    "Teacher": "recipe",
     "ToolCall": "record",
     "TracemillError": "errors",
     "Usage": "record",
     "UsageError": "errors",
     "Verdict": "record",
+    "Verify": "recipe",
     "audit": "report.audit",
     "build": "mill",
     "compact": "upkeep",

@@ -39,6 +39,12 @@ class MissingExtra(TracemillError, ImportError):
     exit_code = 2
 
 
+def not_installed(module: str) -> str:
+    """What to say of a package that cannot be imported."""
+    package = module.partition(".")[0].replace("_", "-")
+    return f"the Python package {package!r} is not installed, and this needs it; install it: python -m pip install {package}"
+
+
 class RecipeError(TracemillError, ValueError):
     """A recipe, or an input that it names, cannot be used.
 

@@ -33,6 +33,7 @@ import pyarrow as pa
 
 from tracemill import schema
 from tracemill.errors import LossyConversion, RecipeError
+from tracemill.recipe import LANGUAGE
 from tracemill.record import Message, Sample
 
 Layout = Literal["v1", "v2", "v3"]
@@ -132,9 +133,24 @@ def detect_layout(row_keys: Collection[str]) -> Layout:
 
 
 def split_language(name: str | None) -> str | None:
-    """The language code in a split or category called `multilingual_<language>`, else None."""
+    """The language code in a split or category called `multilingual_<language>`, else None.
+
+    Splits are spelled in small letters and underscores, codes as BCP 47 has them: multilingual_pt_br is "pt-BR",
+    multilingual_zh_hant_tw is "zh-Hant-TW". What is no code comes back as it stands.
+    """
     before, _, language = (name or "").partition("multilingual_")
-    return language if language and not before else None
+    if not language or before:
+        return None
+    first, *parts = language.replace("_", "-").split("-")
+    code = "-".join([first.lower(), *map(_subtag, parts)])
+    return code if LANGUAGE.fullmatch(code) else language
+
+
+def _subtag(text: str) -> str:
+    """As RFC 5646, 2.1.1 spells it: regions in capitals, scripts with one."""
+    if text.isalpha() and len(text) in (2, 4):
+        return text.upper() if len(text) == 2 else text.title()
+    return text.lower()
 
 
 def _spoken(sample: Sample, split: str | None) -> Sample:

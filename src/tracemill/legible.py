@@ -31,7 +31,7 @@ def _escaped(character: str) -> str:
 
 def one_line(text: object, most: int = 300) -> str:
     """`text` in one printable line; what is cut off is marked."""
-    flat = printable(" ".join(str(text or "")[: 4 * most].split()))
+    flat = printable(" ".join(("" if text is None else str(text))[: 4 * most].split()))
     return flat if len(flat) <= most else f"{flat[:most]}..."
 
 

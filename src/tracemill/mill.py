@@ -12,22 +12,21 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-import yaml
-
+from tracemill.charter import with_own_templates, write_charter
 from tracemill.engines.local import SIGNALS, LocalEngine
 from tracemill.engines.messages import Progress
 from tracemill.errors import CorruptRun, EndpointError, Interrupted, RecipeError, UsageError
-from tracemill.gather.spool import Spool, Unit, load_spool, open_spool
+from tracemill.gather.spool import Spool, Unit, open_spool
 from tracemill.legible import one_line, quoted
 from tracemill.plan import Plan
 from tracemill.publish.dataset import publication, publish
 from tracemill.recipe import Recipe, secret_texts
-from tracemill.recipe_file import recipe_from
 from tracemill.storage import flight
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.lock import RunLock
+from tracemill.storage.machine import check_machine
 from tracemill.storage.manifest import Manifest, newest, roll_forward
 from tracemill.storage.units import UnitNote, UnitStore
 
@@ -126,6 +125,7 @@ def build(
         raise UsageError(f"--workers must be at least 1, it is {workers}")
     if limit is not None and limit < 1:
         raise UsageError(f"--limit must be at least 1, it is {limit}")
+    check_machine()
     with _Signals() as signals, RunLock(paths.lock) as lock:
         run = _Run(paths, recipe, limit, watch, fs, signals)
         return run.go(engine or LocalEngine(workers or default_workers(), lock.fd, run.show, fs, wait_for_endpoint))
@@ -199,7 +199,6 @@ class _Run:
 
     def _go(self, engine: Engine) -> BuildReport:
         self._sweep()
-        self._store_recipe()
         self._say_what_was_open()
         self._status(Progress())
         spool = open_spool(
@@ -212,16 +211,11 @@ class _Run:
             if absent := source.get("columns_not_found"):
                 shown = ", ".join(map(quoted, absent))
                 self.watch.note(f"prompts {source['name']!r}: no row has a column {shown}, which `fields` names")
-        plan = Plan(self.recipe, spool, self.limit)
+        read = Plan(self.recipe, spool, self.limit)
+        plan = Plan(with_own_templates(self.paths, self.recipe, read, self.fs), spool, self.limit)
         self.samples = plan.samples
         Journal.create(self.paths.journal, spool.prompts, self.fs)
-        told = {
-            "fingerprint": plan.fingerprint,
-            "spool": spool.directory.name,
-            "limit": self.limit,
-            "samples": plan.samples,
-        }
-        self.fs.replace(self.paths.plan, json.dumps(told).encode())
+        write_charter(self.paths, plan, self.recipe, self.fs)
         store = UnitStore(self.paths.units / plan.fingerprint[:16], self.fs)
         notes = self._committed(plan, store)
         done_before = set(notes)
@@ -267,14 +261,6 @@ class _Run:
             store.forget(name)
             del notes[name]
         return bool(damaged)
-
-    def _store_recipe(self) -> None:
-        """The effective recipe, as written: secrets stand in it as ${env:NAME}."""
-        text = yaml.safe_dump(
-            self.recipe.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True
-        )
-        self.fs.mkdir(self.paths.inner)
-        self.fs.replace(self.paths.recipe, text.encode())
 
     def _sweep(self) -> None:
         """Take away what a killed run left half written."""
@@ -377,31 +363,3 @@ def _report(paths: RunPaths, manifest: Manifest, sent: int) -> BuildReport:
             name = f"{line['stage']}: {reason}"
             lost[name] = lost.get(name, 0) + count
     return BuildReport(paths.root, sum(splits.values()), splits, lost, sent, manifest.number)
-
-
-def open_plan(root: str | Path, fs: Fs = REAL) -> tuple[RunPaths, Plan]:
-    """The plan that a run directory was last built with.
-
-    Raises:
-        UsageError: there is no run.
-        CorruptRun: what says how it was built cannot be read.
-    """
-    paths = RunPaths(Path(root))
-    at = paths.plan
-    try:
-        told = json.loads(fs.read(at))
-        spool, limit = paths.spool / told["spool"], told["limit"]
-        at = paths.recipe
-        recipe = recipe_from(yaml.safe_load(fs.read(at)), at.name)
-        return paths, Plan(recipe, load_spool(spool, fs), limit)
-    except CorruptRun:
-        raise
-    except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as exc:
-        why = " ".join(str(exc).split())
-        raise CorruptRun(
-            f"{at}: damaged, it cannot be read ({why}); `tracemill build RECIPE --out {paths.root}` writes it again"
-        ) from exc
-    except FileNotFoundError:
-        raise UsageError(
-            f"{paths.root} holds no run that has begun; `tracemill build RECIPE --out {paths.root}` makes one"
-        ) from None

@@ -66,6 +66,11 @@ class Plan:
     def templates(self) -> Mapping[str, Template]:
         return load_templates(self.recipe)
 
+    @cached_property
+    def questions(self) -> respond.Questions:
+        """What is asked about each prompt."""
+        return respond.Questions(self.recipe, self.templates)
+
     @property
     def samples_per_prompt(self) -> int:
         return respond.samples_per_prompt(self.recipe)
@@ -196,7 +201,7 @@ class Pipeline:
     async def _prompt(self, prompt: Prompt, tell: Callable[[Iterable[Fate]], None]) -> tuple[list[Fate], Ledger]:
         try:
             ledger = Ledger()
-            asked = list(respond.questions(prompt, self.plan.recipe, self.plan.templates))
+            asked = list(self.plan.questions.of(prompt))
             place = (respond.STAGE, prompt.category, prompt.language)
             ledger.taken[place] += 1
             ledger.spawned[place] += len(asked) - 1

@@ -19,9 +19,9 @@ from urllib.parse import quote, unquote
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from echoing_server import WAYS, echoing, every_escape
 
 from campaign import command, kill, run, start
-from echoing_server import WAYS, echoing, every_escape
 from tracemill.models.masking import Mask
 
 SECRETS = {

@@ -13,7 +13,7 @@ import pytest
 SRC = Path(__file__).resolve().parents[2] / "src" / "tracemill"
 
 FLOORS = (
-    ("errors", "record", "recipes"),
+    ("errors", "legible", "record", "recipes"),
     ("identity",),
     ("think", "step", "ledger", "recipe"),
     ("schema", "recipe_file"),
@@ -22,7 +22,7 @@ FLOORS = (
     ("models",),
     ("gather", "respond", "verify", "refine", "publish"),
     ("plan", "testing", "reading"),
-    ("engines", "inspect"),
+    ("charter", "engines", "inspect"),
     ("mill", "upkeep"),
     ("exchange", "report"),
     ("__init__",),

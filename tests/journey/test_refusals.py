@@ -126,11 +126,11 @@ def test_every_operation_of_a_compaction_may_be_refused(refuse, undisturbed, tmp
     for number in range(1, count + 1):
         out = next(copies)
         refuse(number, ERRORS[number % len(ERRORS)])
-        if number < count:
+        if number <= count - 3:
             with pytest.raises(DiskError):
                 compact(out)
         else:
-            compact(out)  # the last operation takes away what is gone already
+            compact(out)  # the last operations take away what is gone already
         refuse(None)
         assert work(out).sent == 0
         assert half_files(out) == []
@@ -204,7 +204,6 @@ def test_few_open_files_end_a_run_in_order_or_are_enough(recipe, undisturbed, tm
 
 @pytest.mark.storm
 @pytest.mark.timeout(3600)
-@pytest.mark.xfail(reason="a worker that may not open a file while it starts reports a defect (exit 70)", strict=True)
 def test_any_number_of_open_files_ends_a_run_in_order(recipe, undisturbed, tmp_path):
     for number in range(8, 48):
         ends_in_order(tmp_path / f"{number}", recipe, resource.RLIMIT_NOFILE, number, undisturbed)

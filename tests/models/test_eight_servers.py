@@ -17,7 +17,7 @@ from tracemill.models.replies import read_reply
 from tracemill.models.teachers import open_pools
 from tracemill.recipe_file import recipe_from
 from tracemill.record import Message, Prompt, Sample
-from tracemill.respond.answer import questions, with_reply
+from tracemill.respond.answer import Questions, with_reply
 from tracemill.respond.templates import load_templates
 from tracemill.testing import Emulated, ScriptedServer
 from tracemill.testing.emulated import KINDS, EmulatedAnswers
@@ -114,7 +114,7 @@ async def ask(recipe) -> tuple[int, Sample | None, object]:
     """The status; with a 200, the sample and what `Complete` makes of it."""
     messages = (Message("user", "What is 2 + 2?"),)
     prompt = Prompt("math", messages, hash=identity.prompt_hash(messages))
-    question = next(questions(prompt, recipe, load_templates(recipe)))
+    question = next(Questions(recipe, load_templates(recipe)).of(prompt))
     sender = open_pools(recipe)["main"].lanes[0].sender
     try:
         came = await sender.send(question.request)

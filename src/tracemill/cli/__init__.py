@@ -6,6 +6,7 @@ Each command is one small file; what it does, `import tracemill` can do in the s
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shlex
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tracemill.cli.terminal import clean, hang_up, prepare, say_json, tell
-from tracemill.errors import DiskError, Interrupted, TracemillError
+from tracemill.errors import DiskError, Interrupted, MissingExtra, TracemillError, not_installed
 
 OPEN_FILES = (errno.EMFILE, errno.ENFILE)
 
@@ -37,7 +38,10 @@ def main() -> None:
         elif exc.exit_code == 70:
             more = f"this is a defect of ours; please report it with {_keep_trace()}"
         _fail(str(exc), exc.exit_code, more)
-    except SystemExit:
+    except SystemExit as exc:
+        if isinstance(exc.__context__, BrokenPipeError):  # the help was not read to its end
+            hang_up(sys.stdout)
+            _leave(0)
         raise
     except BrokenPipeError:
         hang_up(sys.stdout)
@@ -47,6 +51,8 @@ def main() -> None:
         usage = _usage_error(exc)
         if usage is not None:
             _fail(usage, 2, shown=True)
+        if isinstance(exc, ModuleNotFoundError) and (exc.name or "").partition(".")[0] != "tracemill":
+            _fail(not_installed(exc.name or str(exc)), MissingExtra.exit_code)
         told = _of_the_system(exc)
         if told is not None:
             _fail(told, DiskError.exit_code)
@@ -64,7 +70,9 @@ def _usage_error(exc: BaseException) -> str | None:
     if isinstance(exc, typer.Abort):
         _fail("stopped by SIGINT", 130)
     if isinstance(exc, TyperException):
-        getattr(exc, "show", lambda: tell(str(exc)))()
+        shown = io.StringIO()
+        exc.show(file=shown) if hasattr(exc, "show") else shown.write(str(exc))
+        tell(shown.getvalue().rstrip())
         return exc.format_message()
     return None
 

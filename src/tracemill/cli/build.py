@@ -17,6 +17,7 @@ from tracemill.mill import BuildReport, build
 from tracemill.recipe import Recipe
 from tracemill.recipe.problems import Places
 from tracemill.recipe_file import load_recipe, read_recipe
+from tracemill.storage.parquet import give_memory_back
 
 
 def run_build(
@@ -86,6 +87,7 @@ def run_demo(out: Path, workers: int | None, as_json: bool) -> None:
 def _with_progress(
     recipe: Recipe, out: Path, workers: int | None, limit: int | None, wait: float | None = None
 ) -> BuildReport:
+    give_memory_back()
     with Show() as show:
         return build(recipe, out, workers=workers, limit=limit, wait_for_endpoint=wait, watch=show)
 

@@ -35,6 +35,7 @@ from tracemill.respond.answer import samples_per_prompt
 from tracemill.storage.flight import FlightRecorder
 from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
+from tracemill.storage.parquet import give_memory_back
 from tracemill.storage.units import UnitStore
 from tracemill.storage.verdicts import Verdicts
 from tracemill.verify.math_checker import MathChecker
@@ -63,7 +64,7 @@ class Worker:
         self.door = Door(self.journal, self.pools, flight=self.flight, budget=budget)
         self.fates: Counter[str] = Counter()
         most = sum(pool.most for pool in self.pools.values())
-        self.window = max(4, 2 * most // samples_per_prompt(recipe))
+        self.window = max(4, (most + max(64, most // 4)) // samples_per_prompt(recipe))
         self.failure: BaseException | None = None
         self._slots = asyncio.Semaphore(OPEN_UNITS)
         self._over = asyncio.Event()
@@ -171,7 +172,6 @@ class Worker:
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(TELL_EVERY)
-            self.journal.look_anew()  # a look that is held on to keeps the journal's log from being carried over
             self._tell()
 
     def _tell(self) -> None:
@@ -243,6 +243,7 @@ async def run() -> None:
 def main() -> None:
     """The process."""
     keep_stdout()
+    give_memory_back()
     sys.setswitchinterval(SWITCH)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)

@@ -20,7 +20,7 @@ from tracemill.models.teachers import open_pools
 from tracemill.models.wire import Failure, Raw, Reply, Request
 from tracemill.plan import Plan
 from tracemill.recipe import Recipe
-from tracemill.respond.answer import answer, questions
+from tracemill.respond.answer import answer
 from tracemill.storage.fs import REAL, Fs, disk_errors
 from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
@@ -138,7 +138,7 @@ async def _wanted(plan: Plan, paths: RunPaths, fs: Fs, tell: Callable[[str], Non
     try:
         for number, unit in enumerate(plan.units, 1):
             for prompt in plan.spool.read(unit):
-                for question in questions(prompt, recipe, plan.templates):
+                for question in plan.questions.of(prompt):
                     try:
                         await answer(question, ask, recipe.seed, recipe.respond.ask_anew)
                     except _Wanted as wanted:

@@ -24,7 +24,7 @@ from tracemill.models.replies import Unreadable, finish_reason, read_reply, usag
 from tracemill.models.wire import Failure, Reply, Request
 from tracemill.plan import Plan
 from tracemill.recipe import Recipe, secret_texts
-from tracemill.respond.answer import Question, answer, questions
+from tracemill.respond.answer import Question, answer
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.journal import REPLY, Entry, Journal, serving
 from tracemill.storage.layout import RunPaths
@@ -143,7 +143,7 @@ class _Import:
         recipe = self.plan.recipe
         for number, unit in enumerate(self.plan.units, 1):
             prompts = self.plan.spool.read(unit)
-            asked = [q for prompt in prompts for q in questions(prompt, recipe, self.plan.templates)]
+            asked = [q for prompt in prompts for q in self.plan.questions.of(prompt)]
             for question in asked:
                 self._settle(question)
             for question in asked:

@@ -192,7 +192,6 @@ class Door:
             self._stop_if_hopeless(request, came)
             if over:
                 self._count_failure(request, came.kind, came.detail)
-                self.journal.look_anew()
                 return _failure(request, self.journal.entries(request.key, request.home))
             wait = (came.raw.retry_after if came.raw else None) or random.uniform(0, pause)
             pause = min(pause * 2, LONGEST_PAUSE)

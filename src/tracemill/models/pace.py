@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 
-START = 16
+START = 64
 CUT = 0.75
 """Of the limit, what is left when a round showed far too much."""
 STEP_BACK = 0.9

@@ -113,7 +113,12 @@ def _conversations(batch: pa.RecordBatch) -> pa.Array:
         return turns(batch.column("messages"))
     if "input" in there:
         return _llama(batch)
-    raise ValueError(f"there is neither 'messages' nor 'input'; the columns are {', '.join(there) or 'none'}")
+    raise ValueError(without_conversation(there))
+
+
+def without_conversation(there: Collection[str]) -> str:
+    """What is said of a file that has none of the columns that a conversation can be in."""
+    return f"there is neither 'messages' nor 'input'; the columns are {', '.join(there) or 'none'}"
 
 
 def turns(array: pa.Array) -> pa.Array:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from tracemill.errors import DataError
 from tracemill.legible import one_line
-from tracemill.reading.columns import SCHEMA, unified, wanted
+from tracemill.reading.columns import SCHEMA, unified, wanted, without_conversation
 from tracemill.reading.filters import Filters
 from tracemill.reading.pieces import BATCH_BYTES, BATCH_ROWS, BadRow, Batch, Piece
 from tracemill.reading.shards import Shard
@@ -74,12 +74,9 @@ def batches(piece: Piece, columns: Collection[str], turn_fields: Collection[str]
     schema = _schema(footer, shard)
     names = wanted(schema.names, columns)
     leaves = [leaf for name in names for leaf in _leaves(schema, name, turn_fields)]
-    rows = footer.num_rows
-    size = max(
-        1, footer.num_row_groups and sum(footer.row_group(g).total_byte_size for g in range(piece.first, piece.last))
-    )
-    count = sum(footer.row_group(g).num_rows for g in range(piece.first, piece.last))
-    batch_rows = max(32, min(BATCH_ROWS, BATCH_BYTES * max(count, 1) // size))
+    if "messages" in columns and not wanted(schema.names, ["messages"]):
+        raise DataError(f"{shard.name}: {without_conversation(schema.names)}")
+    batch_rows = _batch_rows(shard, footer, tuple(leaves))
     row = piece.row
     with _file(shard, footer) as file:
         for group in range(piece.first, piece.last):
@@ -100,8 +97,27 @@ def batches(piece: Piece, columns: Collection[str], turn_fields: Collection[str]
             if row - begun != footer.row_group(group).num_rows:
                 raise DataError(
                     f"{shard.name}, row group {group}: it holds {row - begun:,} rows, and the footer says"
-                    f" {footer.row_group(group).num_rows:,} (of {rows:,} in all); the file is damaged"
+                    f" {footer.row_group(group).num_rows:,}; the file is damaged"
                 )
+
+
+def _batch_rows(shard: Shard, footer: Any, leaves: tuple[str, ...]) -> int:
+    """How many rows make a batch of about `BATCH_BYTES`."""
+    count = max(footer.num_rows, 1)
+    told = sum(footer.row_group(group).total_byte_size for group in range(footer.num_row_groups)) // count
+    seen = _row_bytes(shard.path, shard.path.stat().st_mtime_ns, leaves)
+    return int(max(8, min(BATCH_ROWS, BATCH_BYTES // max(told, seen, 1))))
+
+
+@lru_cache(maxsize=64)
+def _row_bytes(path: Path, changed: int, leaves: tuple[str, ...]) -> int:
+    """Bytes of one of the first rows, decoded: what the footer says leaves out how often texts repeat."""
+    try:
+        with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
+            first = next(file.iter_batches(batch_size=8, columns=list(leaves), use_threads=False), None)
+    except FAILURES:
+        return 0  # damage is told where rows are read
+    return int(first.nbytes // max(first.num_rows, 1)) if first is not None else 0
 
 
 class _Unified(NamedTuple):

@@ -75,18 +75,18 @@ class Places:
 
 def problems(exc: ValidationError, tree: Any, places: Places) -> str:
     """All that is wrong with `tree`, one line for each problem, in the order of the recipe's keys."""
-    found = [(error, _path(error["loc"], tree, error["type"] == "missing")) for error in exc.errors(include_url=False)]
+    found = [(error, _path(error, tree)) for error in exc.errors(include_url=False)]
     lines = []
-    for error, way in found:
-        path: Path = (*way, *error["ctx"]["key"].split(".")) if error["type"] == AT_KEY else way
+    for error, path in found:
         if error["type"] == "too_short" and any(path == other[: len(path)] for _, other in found if other != path):
             continue  # it is only too short without the items that are wrong
         lines.append(places.told(path, _problem(error, path, places)))
     return "\n".join(dict.fromkeys(lines))
 
 
-def _path(loc: Sequence[str | int], tree: Any, missing: bool) -> Path:
+def _path(error: Any, tree: Any) -> Path:
     """The keys as they stand in the recipe: pydantic also names the kind of a source, and numbers a lone one."""
+    loc, missing = error["loc"], error["type"] == "missing"
     path: list[str | int] = []
     node = tree
     for place, step in enumerate(loc):
@@ -95,7 +95,7 @@ def _path(loc: Sequence[str | int], tree: Any, missing: bool) -> Path:
         elif not (missing and place == len(loc) - 1):
             continue
         path.append(step)
-    return tuple(path)
+    return (*path, *error["ctx"]["key"].split(".")) if error["type"] == AT_KEY else tuple(path)
 
 
 def _problem(error: Any, path: Path, places: Places) -> str:

@@ -125,6 +125,7 @@ class Recipe(Model):
             mode="json", exclude={"description", "contact", "citation", "publish", "dialects", "budget"}
         )
         whole["teachers"] = {name: teacher.rows_identity() for name, teacher in self.teachers.items()}
+        del whole["respond"]["templates"]  # where their texts lie; the plan knows the texts
         for source in whole["prompts"]:
             for about in ("path", "url", "citation"):
                 source.pop(about, None)

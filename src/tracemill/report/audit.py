@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from tracemill import identity
+from tracemill.charter import open_plan
 from tracemill.engines.inline import replay
 from tracemill.errors import TracemillError
 from tracemill.ledger import Ledger
-from tracemill.mill import open_plan
 from tracemill.models.door import NotStored
 from tracemill.plan import Plan
 from tracemill.publish.dataset import publication, publish
-from tracemill.respond.answer import questions
 from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.manifest import PUBLIC, Manifest, newest, read
@@ -241,7 +240,7 @@ def _places(paths: RunPaths, plan: Plan) -> Check:
             problems.append(f"unit {unit.name} is not committed")
             continue
         planned = Counter(
-            q.unanswered.uuid for p in plan.spool.read(unit) for q in questions(p, plan.recipe, plan.templates)
+            q.unanswered.uuid for p in plan.spool.read(unit) for q in plan.questions.of(p)
         )
         found: Counter[str] = Counter()
         try:

@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow.compute as pc
 
 from tracemill import identity
+from tracemill.charter import open_plan
 from tracemill.errors import UsageError
-from tracemill.mill import open_plan
+from tracemill.legible import one_line
 from tracemill.plan import Plan
 from tracemill.publish.dataset import split_of
-from tracemill.respond.answer import questions
 from tracemill.storage.journal import Entry, Journal
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.parquet import read_batches
@@ -42,17 +42,18 @@ class Life:
         row = self.row
         lines = [f"{self.uuid} is in {self.place}" + (f": {self.why}" if self.why else "")]
         lines.append(
-            f"  source    {row.get('source', '')} {row.get('source_id', '')} ({row.get('source_license', '')})"
+            f"  source    {one_line(row.get('source'))} {one_line(row.get('source_id'))} "
+            f"({one_line(row.get('source_license'))})"
         )
-        lines += [f"  {m['role']:<9} {_one_line(m['content'])}" for m in row.get("messages") or []]
+        lines += [f"  {m['role']:<9} {one_line(m['content'])}" for m in row.get("messages") or []]
         if row.get("expected_answer") is not None:
-            lines.append(f"  expected  {row['expected_answer']}")
+            lines.append(f"  expected  {one_line(row['expected_answer'])}")
         for number, attempt in enumerate(self.attempts, 1):
-            told = ", ".join(f"{k} {v}" for k, v in attempt.items() if v not in (None, "", {}) and k != "key")
+            told = ", ".join(f"{k} {one_line(v)}" for k, v in attempt.items() if v not in (None, "", {}) and k != "key")
             lines.append(f"  asked {number}   {told}")
         for verdict in row.get("verdicts") or []:
             passed = "passed" if verdict["passed"] else "refused"
-            lines.append(f"  {verdict['step']:<9} {passed} {_one_line(verdict['evidence'])}".rstrip())
+            lines.append(f"  {verdict['step']:<9} {passed} {one_line(verdict['evidence'])}".rstrip())
         return "\n".join(lines)
 
 
@@ -91,9 +92,9 @@ def _life(paths: RunPaths, kind: str, row: dict[str, Any]) -> Life:
     if kind == "kept":
         place = split_of(row["category"], row["language"])
     elif kind == "rejected":
-        why = f"{row['stage']}: {row['reason']} ({row['evidence']})"
+        why = f"{row['stage']}: {row['reason']} ({one_line(row['evidence'])})"
     else:
-        why = f"{row['error_class']} after {row['attempts']} attempts ({_one_line(row['evidence'])})"
+        why = f"{row['error_class']} after {row['attempts']} attempts ({one_line(row['evidence'])})"
     journal = Journal(paths.journal, writable=False)
     try:
         attempts = [_attempt(entry) for key in row["requests"] for entry in journal.find(key)]
@@ -112,14 +113,14 @@ def _among_bad_lines(plan: Plan, uuid: str) -> Life | None:
     for bad in plan.spool.bad_lines():
         if identity.input_uuid(bad.source, bad.where) == uuid:
             row = {"source": bad.source, "source_id": bad.where, "evidence": bad.evidence}
-            return Life(uuid, "rejected", f"gather: {bad.reason} ({bad.evidence})", row, [])
+            return Life(uuid, "rejected", f"gather: {bad.reason} ({one_line(bad.evidence)})", row, [])
     return None
 
 
 def _planned(plan: Plan, uuid: str) -> Life | None:
     for unit in plan.units:
         for prompt in plan.spool.read(unit):
-            for question in questions(prompt, plan.recipe, plan.templates):
+            for question in plan.questions.of(prompt):
                 if question.unanswered.uuid == uuid:
                     row = {
                         "source": prompt.source,
@@ -130,9 +131,3 @@ def _planned(plan: Plan, uuid: str) -> Life | None:
                     }
                     return Life(uuid, "planned", "it has no fate yet; `tracemill build` goes on", row, [])
     return None
-
-
-def _one_line(text: str | None, most: int = 300) -> str:
-    """Text on one line, its control characters shown, so that no stored text can move the terminal's cursor."""
-    flat = "".join(c if c.isprintable() else " " for c in " ".join((text or "").split()))
-    return flat if len(flat) <= most else f"{flat[:most]}..."

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tracemill.charter import open_plan
 from tracemill.errors import Locked
-from tracemill.mill import open_plan
 from tracemill.storage.journal import Journal
 from tracemill.storage.lock import RunLock
 from tracemill.storage.manifest import newest

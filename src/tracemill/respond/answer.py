@@ -9,7 +9,8 @@ import orjson
 
 from tracemill import identity
 from tracemill.models.wire import Ask, Failure, Reply, Request
-from tracemill.recipe import Recipe
+from tracemill.recipe import Recipe, Teacher
+from tracemill.recipe.dialects import Asked
 from tracemill.record import Message, Prompt, Reasoning, Sample
 from tracemill.respond.templates import Template
 
@@ -37,43 +38,81 @@ def samples_per_prompt(recipe: Recipe) -> int:
     return len(reasoning_modes(recipe)) * recipe.respond.samples * teachers
 
 
-def questions(prompt: Prompt, recipe: Recipe, templates: Mapping[str, Template]) -> Iterator[Question]:
-    """Everything that is asked about one prompt: modes, then sample indexes, in order."""
-    key = identity.prompt_key(prompt)
-    if recipe.respond.assign == "every":
-        names = list(recipe.teachers)
-    else:
-        names = [identity.chosen_teacher(recipe.seed, key, {n: t.weight for n, t in recipe.teachers.items()})]
-    messages = templates[prompt.category].apply(prompt.messages)
-    for mode in reasoning_modes(recipe):
-        for index in range(recipe.respond.samples * len(names)):
-            yield _question(prompt, key, recipe, names[index // recipe.respond.samples], messages, mode, index)
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """How one teacher is asked about one category in one mode: the same for all of its prompts."""
+
+    teacher: Teacher
+    asked: Asked
+    sampling: Mapping[str, float | int]
+    max_tokens: int
+    send_seed: bool
+    limit_field: str
+    trace_field: str | None
+
+
+class Questions:
+    """What a recipe asks about its prompts."""
+
+    def __init__(self, recipe: Recipe, templates: Mapping[str, Template]) -> None:
+        self.recipe, self.templates = recipe, templates
+        self._modes = reasoning_modes(recipe)
+        self._weights = {name: teacher.weight for name, teacher in recipe.teachers.items()}
+        self._manners: dict[tuple[str, str, Reasoning], _Manner] = {}
+
+    def of(self, prompt: Prompt) -> Iterator[Question]:
+        """Everything that is asked about one prompt: modes, then sample indexes, in order."""
+        recipe = self.recipe
+        key = identity.prompt_key(prompt)
+        if recipe.respond.assign == "every":
+            names = list(recipe.teachers)
+        else:
+            names = [identity.chosen_teacher(recipe.seed, key, self._weights)]
+        messages = self.templates[prompt.category].apply(prompt.messages)
+        for mode in self._modes:
+            for index in range(recipe.respond.samples * len(names)):
+                name = names[index // recipe.respond.samples]
+                yield _question(prompt, key, recipe, name, self._manner(name, prompt.category, mode), messages, mode, index)
+
+    def _manner(self, name: str, category: str, mode: Reasoning) -> _Manner:
+        manner = self._manners.get((name, category, mode))
+        if manner is None:
+            teacher = self.recipe.teachers[name]
+            sampling = teacher.sampling_for(category).model_dump(exclude_none=True)
+            limit = sampling.pop("max_tokens")
+            about = (teacher.sends_seed(), teacher.limited_by(), teacher.trace_field())
+            manner = _Manner(teacher, teacher.asked(mode), sampling, limit, *about)
+            self._manners[name, category, mode] = manner
+        return manner
 
 
 def _question(
-    prompt: Prompt, key: str, recipe: Recipe, name: str, messages: tuple[Message, ...], mode: Reasoning, index: int
+    prompt: Prompt,
+    key: str,
+    recipe: Recipe,
+    name: str,
+    manner: _Manner,
+    messages: tuple[Message, ...],
+    mode: Reasoning,
+    index: int,
 ) -> Question:
-    teacher = recipe.teachers[name]
-    sampling = teacher.sampling_for(prompt.category).model_dump(exclude_none=True)
-    max_tokens = sampling.pop("max_tokens")
-    seed = identity.wire_seed(recipe.seed, key, mode, index)
-    asked = teacher.asked(mode)
+    teacher = manner.teacher
     request = Request(
         teacher=name,
         model=teacher.model,
         revision=teacher.revision,
-        messages=tuple(identity.wire_message(m) for m in asked.headed(messages)),
+        messages=tuple(identity.wire_message(m) for m in manner.asked.headed(messages)),
         reasoning=mode,
-        seed=seed,
-        max_tokens=max_tokens,
+        seed=identity.wire_seed(recipe.seed, key, mode, index),
+        max_tokens=manner.max_tokens,
         home=prompt.hash,
         index=index,
-        sampling=sampling,
+        sampling=manner.sampling,
         tools=prompt.tools,
-        extra=asked.body,
-        send_seed=teacher.sends_seed(),
-        limit_field=teacher.limited_by(),
-        trace_field=teacher.trace_field(),
+        extra=manner.asked.body,
+        send_seed=manner.send_seed,
+        limit_field=manner.limit_field,
+        trace_field=manner.trace_field,
     )
     unanswered = Sample(
         uuid=identity.sample_uuid(prompt.category, key, mode, index),

@@ -132,10 +132,14 @@ class _File:
                 crash_point("compact.renamed")
         finally:
             with suppress(DiskError):
-                self.fs.unlink(self.aside)
+                self._remove_aside()
         self.dropped.update(gone.values())
         self.before.update(files=1, bytes=large)
         self.after.update(files=1, bytes=self._bytes())
+
+    def _remove_aside(self) -> None:
+        for end in ("", "-wal", "-shm"):
+            self.fs.unlink(self.aside.with_name(f"{self.aside.name}{end}"))
 
     def _bytes(self) -> int:
         log = self.path.with_name(f"{self.path.name}-wal")
@@ -143,21 +147,25 @@ class _File:
             return self.path.stat().st_size + (log.stat().st_size if log.exists() else 0)
 
     def _settle(self) -> None:
-        """Carry the log into the file and take it away. Whoever opens the file next to write makes a new one."""
-        with closing(connect(self.path)) as opened, damage_told(self.path):
-            opened.execute("PRAGMA busy_timeout=1000")
+        """Carry the log into the file and take it away. Whoever opens the file next to write makes a new one.
+
+        The file's own journal stays in memory meanwhile: one on the disk would have to be rolled back after a kill, which
+        nobody can who may only read.
+        """
+        with damage_told(self.path), closing(sqlite3.connect(self.path, timeout=1, isolation_level=None)) as opened:
+            wrong = [row[0] for row in opened.execute("PRAGMA integrity_check(5)") if row[0] != "ok"]
+            if wrong:
+                raise CorruptRun("; ".join(wrong))
+            connect(self.path, writable=False).close()  # says whether the file is one of ours
             try:
                 busy = opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-                mode = "busy" if busy else opened.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
+                mode = "busy" if busy == 1 else opened.execute("PRAGMA journal_mode=MEMORY").fetchone()[0]
             except sqlite3.OperationalError as exc:
                 if "locked" not in str(exc):
                     raise
                 mode = "busy"
-            if mode != "delete":
+            if mode != "memory":
                 raise Locked(f"{self.path}: another process is reading it, `tracemill status` perhaps; try again")
-            wrong = [row[0] for row in opened.execute("PRAGMA integrity_check(5)") if row[0] != "ok"]
-        if wrong:
-            raise CorruptRun(f"{self.path}: the journal is damaged: {'; '.join(wrong)}. Restore it from a copy")
 
     def _superseded(self, old: sqlite3.Connection) -> dict[int, str]:
         """Ids of the entries that go, and why each of them may."""
@@ -175,8 +183,7 @@ class _File:
         dictionary = train(list(self._samples(old)), self.number)
         zipper = packer(dictionary)
         told = hashlib.sha256()
-        with suppress(FileNotFoundError):
-            self.fs.unlink(self.aside)
+        self._remove_aside()
         try:
             with closing(sqlite3.connect(self.aside, isolation_level=None)) as new:
                 new.execute("PRAGMA journal_mode=OFF")  # a half-written file is thrown away, never repaired
@@ -199,6 +206,7 @@ class _File:
                 if dictionary is not None:
                     keep(new, dictionary)
                 new.execute("COMMIT")
+                new.execute("PRAGMA journal_mode=WAL")  # what it is opened with later; now, and not in its place
         except sqlite3.OperationalError as exc:
             raise disk_error(self.aside, exc) from exc
         with self.fs.open(self.aside) as file:

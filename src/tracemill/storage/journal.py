@@ -20,7 +20,7 @@ import zlib
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ GROUP_ROWS = 256
 CHECKPOINT_ROWS = 1000
 """Commits of one process between two checkpoints of a file, in rows: some megabytes of log."""
 OPEN_FILES = 8
+KNOWN_FILES = 3
+"""Files whose keys are held in memory, some 80 bytes each: units come in the order of the files."""
 PROMPTS_PER_RANGE = 10_000
 MAX_RANGES = 256
 REPLY = "reply"
@@ -109,6 +111,21 @@ def serving(entries: Sequence[Entry], max_tokens: int) -> Entry | None:
     return cut or silent
 
 
+@dataclass(slots=True)
+class _Known:
+    """The keys that one file held when it was last looked at, and those stored since by this process."""
+
+    keys: set[int] = field(default_factory=set)
+    last: int = 0
+    """Id of the last row that was read."""
+    fresh: bool = False
+
+
+def _prefix(key: str) -> int:
+    """Eight bytes of a key: enough to say that a request has nothing stored; whether it has, the file says."""
+    return int(key[:16], 16)
+
+
 class Journal:
     """A run's replies, for one process. Several processes may have the same journal open.
 
@@ -123,7 +140,7 @@ class Journal:
         self._unzip = Unpacker()
         self._queue: queue.SimpleQueue[tuple[Entry, int, asyncio.Future[None] | None] | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
-        self._since_look: set[str] = set()
+        self._known: OrderedDict[int, _Known] = OrderedDict()
         self._broken: TracemillError | None = None
 
     @staticmethod
@@ -143,8 +160,10 @@ class Journal:
             self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
             self._writer.start()
         acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._since_look.add(entry.key)
-        self._queue.put((entry, self._range(home), acknowledged))
+        number = self._range(home)
+        if number in self._known:
+            self._known[number].keys.add(_prefix(entry.key))
+        self._queue.put((entry, number, acknowledged))
         return acknowledged
 
     def serve(self, key: str, home: str, max_tokens: int) -> Entry | None:
@@ -154,23 +173,36 @@ class Journal:
     def entries(self, key: str, home: str) -> list[Entry]:
         """All that is stored for a request, oldest first; what others stored since the last `look_anew` may be missing.
 
-        Several looks at one state of the file cost a third of as many looks at the newest: SQLite forgets what it has
-        read whenever the file has changed.
+        Most requests of a run have nothing stored. Which have is kept in memory, a number for each, so that they cost no
+        look into the file.
         """
-        if key in self._since_look:
-            self.look_anew()
-        return self._stored(key, self._range(home))
+        number = self._range(home)
+        if self._writable and _prefix(key) not in self._keys(number):
+            return []
+        return self._stored(key, number)
 
     def look_anew(self) -> None:
-        """See what has been stored until now."""
-        self._since_look.clear()
-        for reader in self._readers.values():
-            if reader.in_transaction:
-                reader.execute("COMMIT")
+        """See what others have stored until now."""
+        for known in self._known.values():
+            known.fresh = False
+
+    def _keys(self, number: int) -> set[int]:
+        """The prefixes of all keys in one file."""
+        known = self._known.pop(number, None) or _Known()
+        self._known[number] = known
+        if len(self._known) > KNOWN_FILES:
+            self._known.popitem(last=False)
+        reader = None if known.fresh else self._reader(number)
+        if reader is not None:
+            with damage_told(self._path(number)):
+                for last, key in reader.execute("SELECT id, key FROM replies WHERE id > ?", (known.last,)):
+                    known.keys.add(int.from_bytes(key[:8], "big"))
+                    known.last = last
+        known.fresh = True
+        return known.keys
 
     def find(self, key: str) -> list[Entry]:
         """All that is stored for a request whose prompt is not known, oldest first: looks into every file."""
-        self.look_anew()
         return [entry for number in range(self.ranges) for entry in self._stored(key, number)]
 
     def _stored(self, key: str, number: int) -> list[Entry]:
@@ -179,13 +211,10 @@ class Journal:
             return []
         query = f"SELECT {_COLUMNS} FROM replies WHERE key = ? ORDER BY id"  # noqa: S608  our own column names
         with damage_told(self._path(number)):
-            if self._writable and not reader.in_transaction:
-                reader.execute("BEGIN")
             return [self._entry(row) for row in reader.execute(query, (bytes.fromhex(key),))]
 
     def counts(self) -> dict[str, int]:
         """Entries by outcome, over the whole journal."""
-        self.look_anew()
         out: dict[str, int] = {}
         for number in range(self.ranges):
             reader = self._reader(number)
@@ -198,7 +227,6 @@ class Journal:
 
     def spent(self) -> dict[str, tuple[int, int, int, int]]:
         """By teacher: entries, replies, and the tokens of all prompts and all replies, as the endpoints counted them."""
-        self.look_anew()
         out: dict[str, tuple[int, int, int, int]] = {}
         query = (
             "SELECT teacher, count(*), sum(outcome = 'reply'), sum(coalesce(prompt_tokens, 0)), "
@@ -215,7 +243,6 @@ class Journal:
 
     def check(self) -> list[str]:
         """What is wrong with the files, found by SQLite and by reading every row; an empty list if nothing."""
-        self.look_anew()
         wrong = []
         for number in range(self.ranges):
             path = self._path(number)

@@ -1,7 +1,7 @@
 """Where each file of a run lies.
 
 out/  README.md  manifest.json  status.json  data/  rejected/  failed/
-.tracemill/  recipe.yaml  plan.json  lock  journal/  verdicts.sqlite  flight/  spool/  units/  objects/  manifests/
+.tracemill/  recipe.yaml  plan.json  templates/  lock  journal/  verdicts.sqlite  flight/  spool/  units/  objects/  manifests/
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ class RunPaths:
     @property
     def plan(self) -> Path:
         return self.inner / "plan.json"
+
+    @property
+    def templates(self) -> Path:
+        return self.inner / "templates"
 
     @property
     def journal(self) -> Path:

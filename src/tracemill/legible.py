@@ -55,7 +55,7 @@ def quoted(value: object, most: int = MOST) -> str:
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """ " Did you mean 'x'?" with the known word that is most like `word`, or nothing where none is."""
+    """A question for the end of a message, with the known word that is most like `word`; nothing where none is."""
     by_small = {name.lower(): name for name in known}
     near = get_close_matches(str(word).lower()[:200], by_small, n=1)
     return f" Did you mean {quoted(by_small[near[0]])}?" if near else ""

@@ -173,23 +173,31 @@ class Pipeline:
             Whatever a prompt raised first in key order, after all that had begun have ended: a reply on its way is
             never given up because another request failed.
         """
-        tasks: list[asyncio.Task[tuple[list[Fate], Ledger]]] = []
+        tasks: list[asyncio.Task[list[Fate]]] = []
+        ledger = Ledger()
+        broken = False
+
+        async def work(prompt: Prompt) -> list[Fate]:
+            nonlocal broken
+            try:
+                return await self._prompt(prompt, ledger, tell)
+            except BaseException:
+                broken = True
+                raise
+            finally:
+                self._window.release()
+
         try:
             for prompt in prompts:
                 await self._window.acquire()
-                if any(t.done() and t.exception() for t in tasks[-100:]):
+                if broken:
                     self._window.release()
                     break
-                tasks.append(asyncio.create_task(self._prompt(prompt, tell)))
+                tasks.append(asyncio.create_task(work(prompt)))
         finally:
             all_begun()
             results = await _all(tasks)
-        fates: list[Fate] = []
-        ledger = Ledger()
-        for of_prompt, counted in results:
-            fates += of_prompt
-            ledger.add(counted)
-        fates = self._without_duplicates(fates, ledger)
+        fates = self._without_duplicates([fate for of_prompt in results for fate in of_prompt], ledger)
         ledger.close()
         return Outcome(
             [f for f in fates if isinstance(f, Sample)],
@@ -198,22 +206,18 @@ class Pipeline:
             ledger,
         )
 
-    async def _prompt(self, prompt: Prompt, tell: Callable[[Iterable[Fate]], None]) -> tuple[list[Fate], Ledger]:
-        try:
-            ledger = Ledger()
-            asked = list(self.plan.questions.of(prompt))
-            place = (respond.STAGE, prompt.category, prompt.language)
-            ledger.taken[place] += 1
-            ledger.spawned[place] += len(asked) - 1
-            if len(asked) == 1:
-                fates = [await self._sample(asked[0], ledger)]
-            else:
-                fates = await _all([asyncio.create_task(self._sample(question, ledger)) for question in asked])
-            fates = await self._vote(fates, ledger)
-            tell(fates)
-            return fates, ledger
-        finally:
-            self._window.release()
+    async def _prompt(self, prompt: Prompt, ledger: Ledger, tell: Callable[[Iterable[Fate]], None]) -> list[Fate]:
+        asked = list(self.plan.questions.of(prompt))
+        place = (respond.STAGE, prompt.category, prompt.language)
+        ledger.taken[place] += 1
+        ledger.spawned[place] += len(asked) - 1
+        if len(asked) == 1:
+            fates = [await self._sample(asked[0], ledger)]
+        else:
+            fates = await _all([asyncio.create_task(self._sample(question, ledger)) for question in asked])
+        fates = await self._vote(fates, ledger)
+        tell(fates)
+        return fates
 
     async def _sample(self, question: respond.Question, ledger: Ledger) -> Fate:
         """One sample from its question through every step that looks at it alone."""

@@ -10,9 +10,9 @@ from random import Random
 
 import pytest
 import zstandard
-from rows import rows
 
 import tracemill
+from rows import rows
 from tracemill.inspect.checks import CHECKS
 from tracemill.inspect.validate import validate
 from tracemill.reading.json_lines import MAX_LINE, REASONS

@@ -7,8 +7,8 @@ from random import Random
 
 import pyarrow as pa
 import pytest
-from rows import rows, write_lines, write_v1, write_v2
 
+from rows import rows, write_lines, write_v1, write_v2
 from tracemill.inspect.checks import CHECKS, TRAPS
 from tracemill.inspect.validate import validate
 

@@ -22,6 +22,7 @@ from tracemill.layouts import (
     split_language,
     to_layout,
 )
+from tracemill.publish.dataset import split_of
 from tracemill.record import Message, Sample, ToolCall
 from tracemill.testing.samples import json_objects, samples, texts
 
@@ -330,3 +331,28 @@ def test_rows_without_messages_are_none_of_the_layouts():
 def test_v1_and_v2_agree_on_a_conversation_without_tools():
     one = replace(sample(Message("user", "<think>x</think>"), Message("assistant", "C", "R")), reasoning="on")
     assert from_layout(to_layout(one, "v2"), "v2") == from_layout(to_layout(one, "v1"), "v1") == one
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("multilingual_fr", "fr"),
+        ("multilingual_pt_br", "pt-BR"),
+        ("multilingual_zh_hant", "zh-Hant"),
+        ("multilingual_zh_hant_tw", "zh-Hant-TW"),
+        ("multilingual_es_419", "es-419"),
+        ("multilingual_pt-BR", "pt-BR"),
+        ("multilingual_Klingon!", "Klingon!"),
+        ("multilingual_", None),
+        ("math", None),
+        ("not_multilingual_fr", None),
+        (None, None),
+    ],
+)
+def test_the_language_of_a_split_is_spelled_as_a_language_tag(name, code):
+    assert split_language(name) == code
+
+
+@pytest.mark.parametrize("code", ["de", "pt-BR", "zh-Hant-TW", "sr-Latn", "es-419", "sl-rozaj"])
+def test_a_language_comes_back_from_the_split_that_its_rows_are_published_in(code):
+    assert split_language(split_of("math", code)) == code

@@ -9,6 +9,7 @@ parent, and leaves Ctrl-C to it.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import pickle
@@ -40,6 +41,8 @@ from tracemill.storage.units import UnitStore
 from tracemill.storage.verdicts import Verdicts
 from tracemill.verify.math_checker import MathChecker
 
+SELDOM = (20_000, 20, 20)
+"""Python's search for cycles, less often: thousands of rows are under way at once, and hardly any is part of one."""
 OPEN_UNITS = 16
 """Units that may be open at once: a few slow answers must not leave the window empty, nor fill the memory."""
 SWITCH = 0.001
@@ -245,6 +248,7 @@ def main() -> None:
     keep_stdout()
     give_memory_back()
     sys.setswitchinterval(SWITCH)
+    gc.set_threshold(*SELDOM)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     try:

@@ -19,7 +19,7 @@ from tracemill.models.outcomes import EVIDENCE_BYTES, MEANINGS, kind_of, said_by
 from tracemill.models.pool import GateClosed, Lane, Pool
 from tracemill.models.replies import Unreadable, finish_reason, parsed, read_told, usage
 from tracemill.models.wire import Failure, Raw, Reply, Request, TransportError
-from tracemill.storage.flight import FlightRecorder, Flown
+from tracemill.storage.flight import FlightRecorder
 from tracemill.storage.journal import REPLY, Entry, Journal, serving
 
 DENIALS = 5
@@ -250,7 +250,7 @@ class Door:
         if self.flight is not None:
             told = self.tally
             tokens = told.prompt_tokens + told.completion_tokens
-            self.flight.set(Flown(told.open, told.sent, told.replies, tokens, told.cost))
+            self.flight.set(told.open, told.sent, told.replies, tokens, told.cost)
 
     def _retry_in(self) -> float:
         """Take one retry out of what has been earned. Seconds until it may be sent; 0 if it had been earned."""

@@ -164,6 +164,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
         self._done: asyncio.Future[Response] | None = None
         self.reusable = True
 
@@ -171,7 +172,6 @@ class _Connection(asyncio.Protocol):
         """Write a request, and wait for the response to it."""
         assert self._transport is not None
         loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpResponseParser(self)
         self._started = False
         self._fresh_response()
         self._done = loop.create_future()

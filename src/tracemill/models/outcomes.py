@@ -56,7 +56,9 @@ _TOO_LONG = re.compile(
     rb"input tokens?|prompt tokens?|exceeds? the (?:maximum|available|model)",
     re.I,
 )
-_NO_MODEL = re.compile(rb"model[^.]{0,120}(?:not (?:exist|found|available|loaded)|does not exist|unknown|no such)", re.I)
+_NO_MODEL = re.compile(
+    rb"model[^.]{0,120}(?:not (?:exist|found|available|loaded)|does not exist|unknown|no such)", re.I
+)
 _NO_MODEL_FIRST = re.compile(rb"model_not_found|(?:not found|no such|unknown|invalid)[^.]{0,20}model", re.I)
 
 

@@ -109,7 +109,8 @@ class Pool:
             self.seen = True
         if unreachable:
             self.trouble = unreachable
-        self._wake()
+        if self._waiting or self._down_since is not None or not good:
+            self._wake()
 
     def close(self) -> None:
         """Let no further request start; those that wait are turned away."""

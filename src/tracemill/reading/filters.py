@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tracemill.errors import UsageError
 from tracemill.legible import did_you_mean, quoted
-from tracemill.reading.columns import OTHER_NAMES
 from tracemill.reading.shards import Shard
 
 Wanted = str | Iterable[str] | None
@@ -42,23 +40,6 @@ class Filters:
         """Whether a shard can hold rows that are wanted, as far as its name tells."""
         languages = self.values.get("language")
         return languages is None or shard.language is None or shard.language in languages
-
-    def group_may_pass(self, group: Any, names: Mapping[str, int]) -> bool:
-        """Whether a Parquet row group can hold such rows, as far as its statistics tell.
-
-        Args:
-            names: Index of each top-level column in the file.
-        """
-        for column, values in self.values.items():
-            if column in ("category", "language"):
-                continue  # these may be told by another column, or by the split
-            place = next((names[n] for n in (column, *OTHER_NAMES.get(column, ())) if n in names), None)
-            told = group.column(place).statistics if place is not None else None
-            if told is None or not told.has_min_max or not isinstance(told.min, str):
-                continue
-            if not any(told.min <= value <= told.max for value in values):
-                return False
-        return True
 
     def mask(self, rows: pa.RecordBatch, shard: Shard) -> pa.Array | None:
         """True for each row that is wanted; None where all are. `rows` holds `columns`."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from tracemill.errors import DataError
@@ -21,20 +23,25 @@ from tracemill.reading.shards import Shard
 
 BUFFER = 1 << 20
 """Bytes read ahead of each column: a row group of any size is then read page by page."""
+STATISTICS = ("license", "generator", "reasoning")
+"""Columns whose statistics may exclude a row group; category and language may be told by another column, or the split."""
 FAILURES = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
 
 
 def pieces(shard: Shard, size: int) -> Iterator[Piece]:
     """Runs of row groups of about `size` bytes as they lie on the disk."""
+    # pyarrow ends the process over some damage in what a footer says of columns, unless it is read with the data:
+    # so only what it says of row groups is asked, here and below.
     footer = metadata(shard)
-    first, held, row, next_row = 0, 0, 0, 0
-    for group in range(footer.num_row_groups):
-        told = footer.row_group(group)
-        held += sum(told.column(i).total_compressed_size for i in range(told.num_columns))
-        next_row += told.num_rows
-        if held >= size or group == footer.num_row_groups - 1:
+    sizes = [footer.row_group(group).total_byte_size for group in range(footer.num_row_groups)]
+    packed = shard.path.stat().st_size / max(sum(sizes), 1)
+    first, held, row, next_row = 0, 0.0, 0, 0
+    for group, told in enumerate(sizes):
+        held += told * packed
+        next_row += footer.row_group(group).num_rows
+        if held >= size or group == len(sizes) - 1:
             yield Piece(shard, first, group + 1, row)
-            first, held, row = group + 1, 0, next_row
+            first, held, row = group + 1, 0.0, next_row
 
 
 def metadata(shard: Shard) -> Any:
@@ -84,7 +91,7 @@ def batches(piece: Piece, columns: Collection[str], turn_fields: Collection[str]
             # One group at a time, so that an error can name it.
             found = file.iter_batches(batch_size=batch_rows, row_groups=[group], columns=leaves, use_threads=False)
             while True:
-                with _placed(shard, group, row - begun, footer):
+                with _placed(shard, group, row - begun):
                     held = next(found, None)
                     if held is None:
                         break
@@ -200,24 +207,59 @@ def _file(shard: Shard, footer: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def _placed(shard: Shard, group: int, row: int, footer: Any) -> Iterator[None]:
-    """Say of whatever goes wrong in which file, row group and row, and where in the file that group lies."""
+def _placed(shard: Shard, group: int, row: int) -> Iterator[None]:
+    """Say of whatever goes wrong in which file, row group and row, and near which byte of the file."""
     try:
         yield
     except FAILURES as exc:
-        try:
-            begin = min(_offset(footer.row_group(group).column(i)) for i in range(footer.row_group(group).num_columns))
-            where = f"row group {group} (from byte {begin:,}), after its row {row:,}"
-        except (ValueError, *FAILURES):
-            where = f"row group {group}, after its row {row:,}"
-        raise DataError(
-            f"{shard.name}, {where}: {str(exc).splitlines()[0][:300] if str(exc) else type(exc).__name__}"
-        ) from exc
+        told = str(exc).splitlines()[0][:300] if str(exc) else type(exc).__name__
+        where = f"{shard.name}, row group {group} ({_last_bytes(shard.path, group)}), after its row {row:,}"
+        raise DataError(f"{where}: {told}") from exc
 
 
-def _offset(column: Any) -> int:
-    starts = [column.data_page_offset, column.dictionary_page_offset if column.has_dictionary_page else None]
-    return min(start for start in starts if start is not None)
+class _Watched(io.RawIOBase):
+    """A file that remembers what was read last."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("rb")
+        self.last = (0, 0)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        return self.file.seek(place, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        begin = self.file.tell()
+        count = self.file.readinto(buffer)
+        self.last = (begin, begin + count)
+        return count
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
+
+
+def _last_bytes(path: Path, group: int) -> str:
+    """The bytes that were read last before a row group could not be read on."""
+    with suppress(*FAILURES), _Watched(path) as watched:
+        with (
+            suppress(*FAILURES),
+            pq.ParquetFile(
+                pa.PythonFile(watched, mode="r"), page_checksum_verification=True, buffer_size=4096, pre_buffer=False
+            ) as file,
+        ):
+            for _ in file.iter_batches(batch_size=64, row_groups=[group], use_threads=False):
+                pass
+        return "bytes {:,} to {:,}".format(*watched.last)
+    return "no byte of it can be read"
 
 
 def rows_in(piece: Piece) -> int:
@@ -229,6 +271,16 @@ def rows_in(piece: Piece) -> int:
 
 def groups_may_pass(piece: Piece, filters: Filters) -> bool:
     """Whether some row group of a piece can hold rows that pass, as far as statistics tell."""
-    footer = metadata(piece.shard)
-    names = {footer.schema.column(i).path: i for i in range(footer.num_columns)}
-    return any(filters.group_may_pass(footer.row_group(group), names) for group in range(piece.first, piece.last))
+    known = {name for name in filters.values if name in _schema(metadata(piece.shard), piece.shard).names}
+    tests = [ds.field(name).isin(sorted(filters.values[name])) for name in STATISTICS if name in known]
+    if not tests:
+        return True
+    wanted_rows = tests[0]
+    for test in tests[1:]:
+        wanted_rows &= test
+    try:
+        fragment = ds.ParquetFileFormat().make_fragment(str(piece.shard.path))
+        left = fragment.subset(filter=wanted_rows, schema=fragment.physical_schema).row_groups
+    except FAILURES:
+        return True  # damage is told where rows are read
+    return any(piece.first <= group.id < piece.last for group in left)

@@ -72,7 +72,9 @@ class Questions:
         for mode in self._modes:
             for index in range(recipe.respond.samples * len(names)):
                 name = names[index // recipe.respond.samples]
-                yield _question(prompt, key, recipe, name, self._manner(name, prompt.category, mode), messages, mode, index)
+                yield _question(
+                    prompt, key, recipe, name, self._manner(name, prompt.category, mode), messages, mode, index
+                )
 
     def _manner(self, name: str, category: str, mode: Reasoning) -> _Manner:
         manner = self._manners.get((name, category, mode))

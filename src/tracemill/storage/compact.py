@@ -125,6 +125,7 @@ class _File:
                 told = self._copy(old, set(gone))
             if self._read_back() != told:
                 raise CorruptRun(f"{self.aside}: what was just written is not what was read; {self.path} is as it was")
+            self._finish()
             crash_point("compact.written")
             if gone or self.aside.stat().st_size < large:
                 self.fs.rename(self.aside, self.path)
@@ -206,12 +207,19 @@ class _File:
                 if dictionary is not None:
                     keep(new, dictionary)
                 new.execute("COMMIT")
-                new.execute("PRAGMA journal_mode=WAL")  # what it is opened with later; now, and not in its place
+        except sqlite3.OperationalError as exc:
+            raise disk_error(self.aside, exc) from exc
+        return told.digest()
+
+    def _finish(self) -> None:
+        """Make the file aside what the next writer opens, which is not to be done in its place, and sync it."""
+        try:
+            with closing(sqlite3.connect(self.aside, isolation_level=None)) as new:
+                new.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as exc:
             raise disk_error(self.aside, exc) from exc
         with self.fs.open(self.aside) as file:
             self.fs.sync(file, self.aside)
-        return told.digest()
 
     def _samples(self, old: sqlite3.Connection) -> Iterator[bytes]:
         """Bodies from all over the file, together about as long as a dictionary learns from."""

@@ -32,9 +32,9 @@ class FlightRecorder:
         self._maps = [_map(directory / f"{n}") for n in range(processes)]
         self._mine = self._maps[number]
 
-    def set(self, flown: Flown) -> None:
-        """Note this process's numbers."""
-        _NUMBERS.pack_into(self._mine, 0, *flown)
+    def set(self, in_flight: int, sent: int, replies: int, tokens: int, cost: float) -> None:
+        """Note this process's numbers, those of `Flown`."""
+        _NUMBERS.pack_into(self._mine, 0, in_flight, sent, replies, tokens, cost)
 
     def all(self) -> Flown:
         """The sums over all processes."""

@@ -29,6 +29,7 @@ from tracemill.step import Drop, SiblingStep, Step
 from tracemill.verify.complete import Complete
 from tracemill.verify.math import MathAnswer, MathMajority
 from tracemill.verify.math_checker import MathChecker
+from tracemill.verify.sound import Sound
 
 T = TypeVar("T")
 
@@ -152,7 +153,7 @@ class Pipeline:
 
     def __init__(self, plan: Plan, ask: Ask, checker: MathChecker, window: int) -> None:
         self.plan, self.ask = plan, ask
-        self.steps: tuple[Step, ...] = (Complete(), MathAnswer(checker))
+        self.steps: tuple[Step, ...] = (Complete(), Sound(), MathAnswer(checker))
         self.votes: SiblingStep = MathMajority(checker, plan.recipe.verify.math.majority)
         self._window = asyncio.Semaphore(window)
 
@@ -222,7 +223,7 @@ class Pipeline:
     async def _sample(self, question: respond.Question, ledger: Ledger) -> Fate:
         """One sample from its question through every step that looks at it alone."""
         recipe = self.plan.recipe
-        sample, failure = await respond.answer(question, self.ask, recipe.seed, recipe.respond.ask_anew)
+        sample, failure = await respond.answer(question, self.ask, recipe.seed, recipe.respond)
         place = (respond.STAGE, sample.category, sample.language)
         if failure is not None:
             ledger.failed[(*place, failure.kind)] += 1

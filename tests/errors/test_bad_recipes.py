@@ -2,6 +2,8 @@
 is near, and exits as its contract says; a traceback is never shown.
 """
 
+# ruff: noqa: E501  a table, one case in a line
+
 from __future__ import annotations
 
 import gzip

@@ -24,6 +24,11 @@ teachers: {careful: {url: builtin, model: builtin-careful}}
 """
 
 
+def first(count: int, values: list) -> list:
+    """The first few in every run of the tests, the others in long campaigns."""
+    return [*values[:count], *(pytest.param(value, marks=pytest.mark.storm) for value in values[count:])]
+
+
 @pytest.fixture
 def place(tmp_path):
     (tmp_path / "r.yaml").write_text(RECIPE)
@@ -111,7 +116,7 @@ def test_an_input_that_is_only_readable_is_enough(open_place):
     assert fine(called(open_place, preexec_fn=bound), open_place / "run")
 
 
-@pytest.mark.parametrize("out", ["afile", "afile/run", "broken/run"])
+@pytest.mark.parametrize("out", first(2, ["afile", "afile/run", "broken/run"]))
 def test_an_output_path_that_is_or_leads_through_a_file(out, place):
     (place / "afile").write_text("mine")
     (place / "broken").symlink_to("nowhere/at/all")
@@ -137,7 +142,7 @@ def test_few_open_files(place):
     assert fine(done, place / "run")
 
 
-@pytest.mark.parametrize("most", [8, 12, 16, 20])
+@pytest.mark.parametrize("most", first(1, [16, 8, 12, 20]))
 def test_hardly_any_open_files(most, place):
     def few() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -161,7 +166,7 @@ def test_no_place_for_temporary_files(open_place):
     refused(subprocess.run(words, cwd=open_place, capture_output=True), 6, "TMPDIR")
 
 
-@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12", "nonsense", ":/no/such/file"])
+@pytest.mark.parametrize("zone", first(1, ["Pacific/Kiritimati", "Etc/GMT+12", "nonsense", ":/no/such/file"]))
 def test_time_zones(zone, place):
     assert fine(called(place, env={"TZ": zone}), place / "run")
 
@@ -209,7 +214,7 @@ def _read_or_nothing(handle: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "words", [("build", "r.yaml", "--out", "run"), ("--help",), ("audit", "run")], ids=lambda w: w[0]
+    "words", first(1, [("build", "r.yaml", "--out", "run"), ("--help",), ("audit", "run")]), ids=lambda w: w[0]
 )
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_reader_who_has_gone_changes_nothing(words, stream, place):
@@ -223,7 +228,7 @@ def test_a_reader_who_has_gone_changes_nothing(words, stream, place):
     assert b"Exception ignored" not in (done.stderr or b"")
 
 
-@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
+@pytest.mark.parametrize("closed", first(1, [(0, 1, 2), (1,), (2,)]), ids=str)
 def test_streams_that_were_closed_before_we_came(closed, place):
     def close() -> None:
         for number in closed:
@@ -245,12 +250,13 @@ def test_a_full_disk_behind_stdout_is_told(place):
 
 # letters
 
-ODD = {"LC_ALL=C": {"LC_ALL": "C"}, "POSIX": {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+ODD = {"POSIX": {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+       "ascii": {"PYTHONIOENCODING": "ascii:strict"}, "LC_ALL=C": {"LC_ALL": "C"},
        "Turkish": {"LC_ALL": "tr_TR.UTF-8"}, "no such": {"LC_ALL": "xx_YY.KOI"},
-       "ascii": {"PYTHONIOENCODING": "ascii:strict"}, "latin-1": {"PYTHONIOENCODING": "latin-1:strict"}}  # fmt: skip
+       "latin-1": {"PYTHONIOENCODING": "latin-1:strict"}}  # fmt: skip
 
 
-@pytest.mark.parametrize("env", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("env", first(2, [*ODD.values()]), ids=ODD)
 def test_locales_and_encodings(env, place):
     question = "Mariä hat 3 Äpfel 🍎 und 4 Birnen, 共?"
     (place / "p.jsonl").write_text(json.dumps({"q": question, "a": "7"}, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -275,10 +281,10 @@ def test_locales_and_encodings(env, place):
     assert "Äpfel" in (place / "run" / "README.md").read_text(encoding="utf-8")
 
 
-NAMES = ["with space", "new\nline", "ünï-码-🍎", b"caf\xe9-latin-1", "-dash", "a'quote\"", "$(touch x)", "[glob]*"]
+NAMES = ["with space\nand line", b"caf\xe9-latin-1", "[glob]*", "ünï-码-🍎", "-dash", "a'quote\"", "$(touch x)"]
 
 
-@pytest.mark.parametrize("name", NAMES, ids=repr)
+@pytest.mark.parametrize("name", first(3, NAMES), ids=repr)
 def test_odd_names_of_the_output_and_of_the_input(name, place):
     name = os.fsdecode(name)
     (place / name).mkdir()
@@ -312,13 +318,13 @@ sys.meta_path.insert(0, Blocked())
 
 
 @pytest.mark.parametrize(
-    "missing", ["pyarrow", "sympy", "math_verify", "orjson", "yaml", "pydantic", "zstandard", "rich"]
+    "missing", first(3, ["pyarrow", "sympy", "rich", "math_verify", "orjson", "yaml", "pydantic", "zstandard"])
 )
 def test_a_package_that_is_missing_is_told_with_the_line_that_installs_it(missing, place):
     (place / "block").mkdir()
     (place / "block" / "sitecustomize.py").write_text(BLOCK.format(names={missing}))
     done = called(place, env={"PYTHONPATH": str(place / "block")})
     if done.returncode:
-        refused(done, 2, missing.replace('_', '-'), "pip install")
+        refused(done, 2, missing.replace("_", "-"), "pip install")
     else:
         assert missing == "rich"  # only a terminal needs it

@@ -70,6 +70,8 @@ TOUCHES = frozenset(
 
 MAY_TOUCH = {
     ("cli", "os.open"): "/dev/null in place of a closed stdout",
+    ("cli", "open"): "a standard stream that was closed before we came",
+    ("cli", "open to write"): "a standard stream that was closed before we came",
     ("cli", "mkstemp"): "the traceback of a defect, outside any run",
     ("cli", "fdopen to write"): "the traceback of a defect, outside any run",
     ("gather", "open"): "reads the user's input",

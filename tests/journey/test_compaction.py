@@ -121,7 +121,7 @@ def killed_at_random(scene, copy, kills, seed):
 
 
 def test_a_compaction_killed_at_random_moments_leaves_a_whole_run(scene, copy):
-    killed_at_random(scene, copy, 5, seed=1)
+    killed_at_random(scene, copy, 3, seed=1)
 
 
 @pytest.mark.storm

@@ -92,7 +92,7 @@ def refused_at(numbers, refuse, undisturbed, tmp_path):
 def test_a_refused_operation_is_told_and_the_next_run_comes_to_the_same_bytes(refuse, undisturbed, tmp_path):
     count = operations(refuse, lambda: work(tmp_path / "count"))
     assert count > 100
-    numbers = [1, 2, count, *random.Random(4).sample(range(3, count), 12)]
+    numbers = [1, 2, count, *random.Random(4).sample(range(3, count), 7)]
     refused_at(numbers, refuse, undisturbed, tmp_path)
 
 
@@ -103,7 +103,7 @@ def test_every_operation_may_be_refused(refuse, undisturbed, tmp_path):
     refused_at(range(1, count + 1), refuse, undisturbed, tmp_path)
 
 
-@pytest.mark.parametrize("number", [3, 11, 30, 45])
+@pytest.mark.parametrize("number", [3, 30])
 def test_a_refusal_in_any_process_of_a_run_ends_it_with_exit_code_6(number, undisturbed, tmp_path):
     """Parent and workers count each for itself."""
     recipe = tmp_path / "recipe.yaml"
@@ -186,9 +186,9 @@ def recipe(tmp_path):
 
 
 def test_files_that_may_not_grow_end_a_run_in_order(recipe, undisturbed, tmp_path):
-    sizes = (1000, 30_000, 120_000)
+    sizes = (1000, 60_000)
     codes = [ends_in_order(tmp_path / f"{n}", recipe, resource.RLIMIT_FSIZE, n, undisturbed) for n in sizes]
-    assert codes == [6, 6, 6]
+    assert codes == [6, 6]
 
 
 @pytest.mark.storm

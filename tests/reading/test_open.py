@@ -271,7 +271,7 @@ def test_memory_stays_small_whatever_the_size(tmp_path):
         "import re, sys, tracemill\n"
         "count = sum(t.num_rows for t in tracemill.open(sys.argv[1]).batches(100))\n"
         "tracemill.validate(sys.argv[1], workers=0)\n"
-        "print(count, int(re.search('VmHWM: *\\t*([0-9]+)', open('/proc/self/status').read())[1]) // 1024)"
+        "print(count, int(re.search('VmHWM:[^0-9]*([0-9]+)', open('/proc/self/status').read())[1]) // 1024)"
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
     count, megabytes = map(int, done.stdout.split())

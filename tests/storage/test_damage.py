@@ -177,7 +177,7 @@ def built_over_damage(scene, tmp_path, flips, compacted):
 
 @pytest.mark.parametrize("compacted", [False, True], ids=["as written", "compacted"])
 def test_a_build_over_a_damaged_journal_gives_the_right_rows_or_names_the_file(scene, tmp_path, compacted):
-    built_over_damage(scene, tmp_path, 12, compacted)
+    built_over_damage(scene, tmp_path, 8, compacted)
 
 
 @pytest.mark.storm

@@ -270,7 +270,7 @@ def drive(examples, steps):
 
 
 def test_whatever_happens_in_whatever_order_the_model_agrees():
-    drive(10, 25)
+    drive(6, 25)
 
 
 @pytest.mark.storm

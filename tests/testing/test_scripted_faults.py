@@ -1,10 +1,13 @@
 """How the scripted server misbehaves, seen on the wire and in its log."""
 
 import asyncio
+import gzip
 import http.client
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
+from urllib.request import urlopen
 
 import pytest
 from wire_client import body, dial, post, post_all, raw_request, say, wait_ended
@@ -29,7 +32,23 @@ EXPECTED_STATUS = {
     "unauthorized": 401,
     "model_missing": 404,
     "slow": 200,
+    "error_408": 408,
+    "error_529": 529,
+    "unpaid": 402,
+    "forbidden": 403,
+    "moderated": 403,
+    "too_long": 400,
 }
+SPOILT = {
+    "wrong_model": lambda told: told["model"] == "another-model",
+    "filtered": lambda told: (said(told), ended(told)) == ("", "content_filter"),
+    "truncated": lambda told: (said(told), ended(told)) == ("fo", "length"),
+    "loop": lambda told: said(told).count("once more") == 100,
+    "garbage": lambda told: said(told) == "four",
+    "bad_utf8": lambda told: said(told) == "four \ufffd",
+    "surrogate": lambda told: said(told) == "four \ud83d",
+}
+"""What a 200 says that is not the right answer."""
 
 
 def only(kind, **more):
@@ -70,7 +89,63 @@ def test_a_fault_has_its_status_and_body(kind, status):
 
 
 def test_every_kind_of_fault_is_tested_here():
-    assert set(EXPECTED_STATUS) | {"reset", "partial", "hang"} == set(KINDS)
+    elsewhere = {"reset", "partial", "hang", "stall", "redirect", "oversize", "bomb"}
+    assert {*EXPECTED_STATUS, *SPOILT, *elsewhere} == set(KINDS)
+
+
+def said(told):
+    return told["choices"][0]["message"]["content"]
+
+
+def ended(told):
+    return told["choices"][0]["finish_reason"]
+
+
+@pytest.mark.parametrize(("kind", "is_so"), SPOILT.items())
+def test_an_answer_is_spoilt_in_its_own_way(kind, is_so):
+    with ScriptedServer(say("four"), faults=only(kind)) as server:
+        got, _, raw = post(server, body())
+    assert got == 200
+    assert (b"\xff" in raw) == (kind == "bad_utf8")
+    assert is_so(json.loads(raw.decode(errors="replace")))
+
+
+def test_a_redirect_points_elsewhere():
+    with ScriptedServer(say(), faults=only("redirect")) as server:
+        got, headers, _ = post(server, body())
+    assert (got, headers["location"].startswith("http://elsewhere.invalid/")) == (307, True)
+
+
+def test_too_large_bodies_are_large_on_the_wire_or_once_opened():
+    with ScriptedServer(say(), faults=only("oversize")) as server:
+        assert len(post(server, body())[2]) > 40_000_000
+    with ScriptedServer(say(), faults=only("bomb")) as server:
+        _, headers, raw = post(server, body())
+    assert headers["content-encoding"] == "gzip"
+    assert (len(raw) < 100_000, len(gzip.decompress(raw))) == (True, 64_000_000)
+
+
+def test_a_stalled_answer_keeps_its_connection_for_a_while():
+    with ScriptedServer(say("word " * 100), faults=only("stall", hang_seconds=0.5)) as server, dial(server) as sock:
+        sock.sendall(raw_request(body()))
+        sock.settimeout(0.25)
+        assert b"200 OK" in sock.recv(1 << 20)
+        with pytest.raises(TimeoutError):
+            sock.recv(1)
+        sock.settimeout(5)
+        assert sock.recv(1) == b""
+
+
+def test_a_server_with_slots_works_on_so_many_and_tells_how_many_wait():
+    with ScriptedServer(say(), latency=0.3, slots=2) as server, ThreadPoolExecutor(6) as threads:
+        begin = time.monotonic()
+        asked = [threads.submit(post, server, body(f"q{i}")) for i in range(6)]
+        time.sleep(0.15)
+        metrics = urlopen(server.url.removesuffix("/v1") + "/metrics").read().decode()
+        assert [a.result()[0] for a in asked] == [200] * 6
+    assert time.monotonic() - begin >= 0.9
+    assert 'num_requests_running{model_name="scripted"} 2.0' in metrics
+    assert 'num_requests_waiting{model_name="scripted"} 4.0' in metrics
 
 
 def test_reset_resets_before_any_byte():

@@ -25,8 +25,8 @@ from tracemill.gather.spool import Unit
 from tracemill.models.budget import spent_before
 from tracemill.models.teachers import most_workers
 from tracemill.plan import Plan
-from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.flight import prepare
+from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
 

@@ -222,7 +222,7 @@ def show_tasks() -> None:
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's event loop: half the processor time for each reply. Windows has none; asyncio's own does the same work."""
+    """Uvloop's event loop: half the processor time for each reply. Windows has none; asyncio's own does the same work."""
     if sys.platform == "win32":
         return asyncio.new_event_loop()
     import uvloop

@@ -140,7 +140,7 @@ async def _wanted(plan: Plan, paths: RunPaths, fs: Fs, tell: Callable[[str], Non
             for prompt in plan.spool.read(unit):
                 for question in plan.questions.of(prompt):
                     try:
-                        await answer(question, ask, recipe.seed, recipe.respond.ask_anew)
+                        await answer(question, ask, recipe.seed, recipe.respond)
                     except _Wanted as wanted:
                         yield wanted.request
             tell(f"{number} of {len(plan.units)} units")

@@ -149,7 +149,7 @@ class _Import:
             for question in asked:
                 self.report.samples += 1
                 try:
-                    await answer(question, self, recipe.seed, recipe.respond.ask_anew)
+                    await answer(question, self, recipe.seed, recipe.respond)
                 except _NotHere:
                     self.report.missing += 1
             await asyncio.gather(*self._commits)

@@ -117,7 +117,10 @@ def _manifest(shards: Sequence[Shard], tally: Tally, fs: Fs) -> None:
                 by_root[root], problem = _listed(root, fs)
                 if problem:
                     _add(tally, "file_differs", [shard], problem)
-            entry = (by_root[root] or {}).get(place.relative_to(root).as_posix())
+            name = place.relative_to(root).as_posix()
+            entry = (by_root[root] or {}).get(name)
+            if by_root[root] is not None and entry is None and name.startswith("data/"):
+                _add(tally, "file_differs", [shard], "the manifest beside it does not name it")
             if entry is not None and (differs := _differs(place, entry, fs)):
                 _add(tally, "file_differs", [shard], differs)
     seen = {shard.path.absolute() for shard in shards}

@@ -87,6 +87,7 @@ def _translated(hub: Any, what: str, exc: Exception) -> Exception:
         return UsageError(f"there is no {what}, neither here as a path nor on the Hub (or it needs HF_TOKEN)")
     if isinstance(exc, errors.RevisionNotFoundError | errors.EntryNotFoundError | errors.HFValidationError):
         return UsageError(f"{what}: {one_line(exc, 200)}")
-    if isinstance(exc, OSError | errors.HfHubHTTPError):
+    transport = type(exc).__module__.partition(".")[0].startswith("httpx")  # as the library names its own client
+    if transport or isinstance(exc, OSError | errors.HfHubHTTPError):
         return EndpointError(f"the Hub cannot be reached for {what}: {one_line(exc, 200)}")
     return exc

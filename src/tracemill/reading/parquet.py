@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from pyarrow.fs import LocalFileSystem
 
 from tracemill.errors import DataError
 from tracemill.legible import one_line
@@ -279,7 +280,7 @@ def groups_may_pass(piece: Piece, filters: Filters) -> bool:
     for test in tests[1:]:
         wanted_rows &= test
     try:
-        fragment = ds.ParquetFileFormat().make_fragment(str(piece.shard.path))
+        fragment = ds.ParquetFileFormat().make_fragment(str(piece.shard.path), LocalFileSystem())
         left = fragment.subset(filter=wanted_rows, schema=fragment.physical_schema).row_groups
     except FAILURES:
         return True  # damage is told where rows are read

@@ -90,7 +90,8 @@ def _path(error: Any, tree: Any) -> Path:
     path: list[str | int] = []
     node = tree
     for place, step in enumerate(loc):
-        if (isinstance(node, dict) and step in node) or (isinstance(node, list | tuple) and isinstance(step, int) and step < len(node)):
+        known = range(len(node)) if isinstance(node, list | tuple) else node if isinstance(node, dict) else ()
+        if step in known:
             node = node[step]
         elif not (missing and place == len(loc) - 1):
             continue

@@ -33,7 +33,10 @@ class Respond(Model):
     assign: Literal["weighted", "every"] = "weighted"
     """weighted: one teacher answers a prompt, drawn by weight. every: every teacher answers every prompt."""
     ask_anew: int = Field(default=2, ge=0, le=10)
-    """How often a sample is asked anew after an empty or broken reply."""
+    """How often a sample is asked anew, with another seed, after an empty reply; or a truncated one, if that is wanted."""
+    truncated: Literal["reject", "extend", "resample"] = "reject"
+    """What becomes of a reply that was cut at `max_tokens`. reject: it is dropped. extend: asked once more with twice the
+    limit. resample: asked anew with another seed."""
     templates: dict[Category, str] = {}
     """Template files by category, with the one placeholder {problem}; the built-in ones are the articles'."""
     system: dict[Category, str] = {}

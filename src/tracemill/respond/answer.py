@@ -9,7 +9,7 @@ import orjson
 
 from tracemill import identity
 from tracemill.models.wire import Ask, Failure, Reply, Request
-from tracemill.recipe import Recipe, Teacher
+from tracemill.recipe import Recipe, Respond, Teacher
 from tracemill.recipe.dialects import Asked
 from tracemill.record import Message, Prompt, Reasoning, Sample
 from tracemill.respond.templates import Template
@@ -145,23 +145,29 @@ def _sampling_text(request: Request) -> str:
     return orjson.dumps(told, option=orjson.OPT_SORT_KEYS).decode()
 
 
-async def answer(question: Question, ask: Ask, run_seed: int, ask_anew: int) -> tuple[Sample, Failure | None]:
-    """Ask until there is an answer, at most `ask_anew` times more after empty replies.
+async def answer(question: Question, ask: Ask, run_seed: int, respond: Respond) -> tuple[Sample, Failure | None]:
+    """Ask until there is an answer, at most `ask_anew` times more after empty replies; a truncated one is asked for as
+    the recipe says.
 
     Returns:
         The sample with the last reply in it, and None; or the sample without an answer, and the failure.
     """
     request, sample = question.request, question.unanswered
-    for retry in range(ask_anew + 1):
+    for retry in range(respond.ask_anew + 1):
         if retry:
             seed = identity.wire_seed(run_seed, sample.prompt_key, request.reasoning, request.index, retry)
             request = question.request.again(retry, seed)
             sample = replace(sample, requests=(*sample.requests, request.key), sampling=_sampling_text(request))
         got = await ask(request)
+        if isinstance(got, Reply) and got.finish_reason == "length" and respond.truncated == "extend":
+            request = replace(request, max_tokens=2 * request.max_tokens)
+            sample = replace(sample, sampling=_sampling_text(request))
+            got = await ask(request)
         if isinstance(got, Failure):
             return sample, got
         disobeyed = request.reasoning == "off" and got.reasoning is not None  # which is no accident: not asked anew
-        if not is_empty(got) or disobeyed or retry == ask_anew:
+        again = is_empty(got) or (got.finish_reason == "length" and respond.truncated == "resample")
+        if not again or disobeyed or retry == respond.ask_anew:
             return with_reply(sample, got), None
     raise AssertionError("the last round returns")
 

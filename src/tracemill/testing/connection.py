@@ -106,11 +106,12 @@ class Connection(asyncio.Protocol):
         else:
             self._finish()
 
-    def reply_half(self, response: Response) -> None:
-        """Write the headers and the first half of the body, then hang up."""
+    def reply_half(self, response: Response, hang_up: bool = True) -> None:
+        """Write the headers and the first half of the body, then hang up, or say nothing more."""
         if not self._transport.is_closing():
             self._transport.write(response.head(self._last) + response.body[: len(response.body) // 2])
-            self._transport.close()
+            if hang_up:
+                self._transport.close()
 
     def close(self) -> None:
         """Hang up politely: the client reads the end of the stream."""

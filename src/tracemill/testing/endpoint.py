@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -39,7 +39,7 @@ class Stats:
     """Responses that were sent whole, by status."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Exchange:
     """One request between its arrival and the moment its response is out or lost."""
 
@@ -49,6 +49,8 @@ class _Exchange:
     fault: str | None
     status: int = 0
     timer: asyncio.TimerHandle | None = None
+    delay: float = 0.0
+    working: bool = False
 
 
 class Endpoint:
@@ -64,8 +66,12 @@ class Endpoint:
         truncates: bool,
         keep: bool,
         owned_by: str = "tracemill",
+        slots: int | None = None,
     ) -> None:
         self._owned_by = owned_by
+        self._slots = slots
+        self._working = 0
+        self._queue: deque[_Exchange] = deque()
         self._answers = answers
         self._latency = latency
         self._faults = faults
@@ -112,10 +118,24 @@ class Endpoint:
                     {"id": name, "object": "model", "created": 0, "owned_by": self._owned_by} for name in self._models
                 ]
                 connection.reply(Response(200, orjson.dumps({"object": "list", "data": rows})))
+            case "GET", "/metrics":
+                connection.reply(Response(200, self._metrics(), "text/plain; version=0.0.4"))
             case "GET", "/stats":
                 connection.reply(Response(200, orjson.dumps(self.stats(), option=orjson.OPT_NON_STR_KEYS)))
             case method, path:
                 connection.reply(error_response(404, "not_found_error", f"There is no {method} {path} here."))
+
+    def _metrics(self) -> bytes:
+        """How full it is, in vLLM's words."""
+        waiting = len(self._queue)
+        running = self._received - self._sent - self._aborted - waiting
+        name = f'{{model_name="{self._models[0] if self._models else ""}"}}'
+        return (
+            "# TYPE vllm:num_requests_running gauge\n"
+            f"vllm:num_requests_running{name} {float(running)}\n"
+            "# TYPE vllm:num_requests_waiting gauge\n"
+            f"vllm:num_requests_waiting{name} {float(waiting)}\n"
+        ).encode()
 
     def _begin(self, connection: Connection, body: Body, digest: str) -> None:
         attempt = self._attempts.setdefault(digest, 0)
@@ -143,9 +163,21 @@ class Endpoint:
         if error is not None:
             self._reply(exchange, self._excuse(error))
         elif delay > 0 and fault not in AT_ONCE:
-            exchange.timer = asyncio.get_running_loop().call_later(delay, self._end, exchange)
+            exchange.delay = delay
+            self._queue.append(exchange)
+            self._work()
         else:
             self._end(exchange)
+
+    def _work(self) -> None:
+        """Begin what waits, as far as there are slots."""
+        while self._queue and (self._slots is None or self._working < self._slots):
+            exchange = self._queue.popleft()
+            if exchange.connection.gone.is_set():
+                continue
+            self._working += 1
+            exchange.working = True
+            exchange.timer = asyncio.get_running_loop().call_later(exchange.delay, self._end, exchange)
 
     def _end(self, exchange: _Exchange) -> None:
         """The time for an answer has come."""
@@ -173,6 +205,9 @@ class Endpoint:
         exchange.status = response.status
         if exchange.fault == "partial":
             exchange.connection.reply_half(response)
+        elif exchange.fault == "stall":
+            exchange.connection.reply_half(response, hang_up=False)
+            exchange.timer = asyncio.get_running_loop().call_later(self._faults.hang_seconds, exchange.connection.close)
         else:
             exchange.connection.reply(response)
 
@@ -183,6 +218,12 @@ class Endpoint:
     def _settle(self, exchange: _Exchange, sent: bool) -> None:
         if exchange.timer is not None:
             exchange.timer.cancel()
+        if exchange.working:
+            exchange.working = False
+            self._working -= 1
+            self._work()
+        elif exchange in self._queue:
+            self._queue.remove(exchange)
         if sent:
             self._sent += 1
             self._statuses[exchange.status] += 1

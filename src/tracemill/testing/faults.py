@@ -7,12 +7,14 @@ same requests meet the same faults in every run, and a request that is sent agai
 from __future__ import annotations
 
 import difflib
+import gzip
 import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -41,10 +43,32 @@ KINDS = {
     "bad_request": "400 with a JSON error",
     "unauthorized": "401 with a JSON error",
     "model_missing": "404 with a JSON error",
+    "error_408": "408 with a JSON error",
+    "error_529": "529 with a JSON error",
+    "unpaid": "402 with a JSON error",
+    "forbidden": "403 with a JSON error",
+    "moderated": "403 with a JSON error that names the moderation",
+    "too_long": "400 with a JSON error that names the context length",
+    "redirect": "307 to another host",
+    "stall": "headers and half of the body, then nothing for `hang_seconds`, then the connection is closed",
+    "oversize": "200 with a body of 40 MB",
+    "bomb": "200 with 64 kB of gzip that open to 64 MB",
+    "wrong_model": "the right answer, under another model's name",
+    "filtered": "200 with content '' and finish_reason content_filter",
+    "truncated": "the right answer, its second half missing, with finish_reason length",
+    "loop": "200 with a content that says one sentence a hundred times",
+    "garbage": "the right answer, every tenth character of its content U+FFFD",
+    "bad_utf8": "the right answer, with a byte that is no UTF-8 at the end of its content",
+    "surrogate": "the right answer, with half of an escaped surrogate pair at the end of its content",
 }
 """What each kind of fault looks like on the wire."""
 
-AT_ONCE = frozenset({"throttle", "throttle_date", "throttle_bare", "bad_request", "unauthorized", "model_missing"})
+AT_ONCE = frozenset(
+    {
+        *("throttle", "throttle_date", "throttle_bare", "bad_request", "unauthorized", "model_missing"),
+        *("error_529", "unpaid", "forbidden", "moderated", "too_long", "redirect"),
+    }
+)
 """Kinds that are answered without latency, since no model is asked."""
 
 TOO_MANY = "max_in_flight"
@@ -61,6 +85,12 @@ _ERRORS = {
     "bad_request": (400, "invalid_request_error", "This request cannot be answered."),
     "unauthorized": (401, "authentication_error", "Incorrect API key provided."),
     "model_missing": (404, "not_found_error", "The model does not exist."),
+    "error_408": (408, "timeout_error", "The request took too long to arrive."),
+    "error_529": (529, "overloaded_error", "Overloaded."),
+    "unpaid": (402, "billing_error", "There is no credit left."),
+    "forbidden": (403, "permission_error", "This key may not do that."),
+    "moderated": (403, "moderation_error", "The input was flagged by moderation."),
+    "too_long": (400, "invalid_request_error", "This model's maximum context length is 4096 tokens; you sent 5000."),
 }
 _PAGES = {"error_502": (502, "Bad Gateway"), "error_504": (504, "Gateway Time-out"), "html": (200, "Welcome")}
 
@@ -132,6 +162,12 @@ class Faults:
             status, title = _PAGES[kind]
             page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
             return Response(status, page.encode(), "text/html; charset=utf-8")
+        if kind == "redirect":
+            return Response(307, b"", headers=(("Location", "http://elsewhere.invalid/v1/chat/completions"),))
+        if kind == "oversize":
+            return Response(200, b'"' + b"x" * 40_000_000 + b'"')
+        if kind == "bomb":
+            return Response(200, _bomb(), headers=(("Content-Encoding", "gzip"),))
         if kind not in _ERRORS:
             return None
         wait = {
@@ -156,8 +192,39 @@ def spoil(kind: str | None, completion: dict[str, Any]) -> Response:
         case "empty":
             choice = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "stop"}
             completion = {**completion, "choices": [choice]}
+        case "wrong_model":
+            completion = {**completion, "model": "another-model"}
+        case "filtered":
+            completion = _saying(completion, "", "content_filter")
+        case "truncated":
+            text = completion["choices"][0]["message"]["content"] or ""
+            completion = _saying(completion, text[: len(text) // 2], "length")
+        case "loop":
+            completion = _saying(
+                completion, "I will think about this once more, step by step, and then say it again. " * 100
+            )
+        case "garbage":
+            text = completion["choices"][0]["message"]["content"] or ""
+            completion = _saying(completion, "\ufffd".join(text[i : i + 9] for i in range(0, len(text), 9)))
+        case "bad_utf8" | "surrogate":
+            completion = _saying(completion, (completion["choices"][0]["message"]["content"] or "") + " \x1a")
     body = _dump(completion)
+    bad = {"bad_utf8": b"\xff", "surrogate": b"\\ud83d"}.get(kind or "")
+    if bad is not None:
+        body = body.replace(b"\\u001a", bad)
     return Response(200, body[: len(body) // 2] if kind == "malformed" else body)
+
+
+def _saying(completion: dict[str, Any], content: str, finish: str | None = None) -> dict[str, Any]:
+    """The completion with another content, and another finish_reason."""
+    choice = completion["choices"][0]
+    said = {**choice, "message": {**choice["message"], "content": content}}
+    return {**completion, "choices": [{**said, "finish_reason": finish or choice["finish_reason"]}]}
+
+
+@cache
+def _bomb() -> bytes:
+    return gzip.compress(b" " * 64_000_000, 9)
 
 
 def _dump(value: Any) -> bytes:

@@ -42,6 +42,7 @@ class ScriptedServer:
         truncates: bool = True,
         keep: bool = True,
         owned_by: str = "tracemill",
+        slots: int | None = None,
     ) -> None:
         """Prepare; nothing listens before `with`.
 
@@ -55,10 +56,14 @@ class ScriptedServer:
             truncates: Whether answers are cut at `max_tokens` words.
             keep: False saves memory in long runs: `requests` and `log` stay empty.
             owned_by: What GET /v1/models says of each model's owner.
+            slots: Requests that are worked on at a time; the others wait their turn, as in vLLM, and GET /metrics tells
+                how many. None: all at once.
         """
         self.port = port
         self._events = EventLog(log, keep)
-        self._endpoint = Endpoint(answers, latency, faults or Faults(), self._events, models, truncates, keep, owned_by)
+        self._endpoint = Endpoint(
+            answers, latency, faults or Faults(), self._events, models, truncates, keep, owned_by, slots
+        )
         self._open: set[Connection] = set()
         self._thread: threading.Thread | None = None
 

@@ -12,7 +12,7 @@ from tracemill.step import Drop
 from tracemill.think import CHANNEL, CLOSE, TAGS, holds_trace
 
 ENDED = frozenset({"stop", "length", "tool_calls", "function_call", None})
-"""How an answer may end; anything else (content_filter, abort, error) is no whole answer."""
+"""How an answer may end; anything else (abort, error) is no whole answer."""
 
 HEADS = (*(opening for opening, _ in TAGS), CHANNEL)
 """How a trace begins that was never ended, or whose server left marks that we cannot read."""
@@ -24,11 +24,16 @@ class Complete:
 
     name: ClassVar[str] = "complete"
     drops: ClassVar[frozenset[str]] = frozenset(
-        {"truncated", "empty", "trace_missing", "trace_leaked", "trace_ambiguous", "unfinished", "unwritable"}
+        {
+            *("truncated", "empty", "trace_missing", "trace_leaked", "trace_ambiguous"),
+            *("refused", "unfinished", "unwritable"),
+        }
     )
 
     async def __call__(self, sample: Sample, /) -> Sample | Drop:
         turn = sample.messages[-1]
+        if sample.finish_reason == "content_filter":
+            return Drop("refused", f"the server's filter ended it: {turn.content[:200]}")
         if sample.finish_reason not in ENDED:
             return Drop("unfinished", f"the server ended it by {sample.finish_reason!r}")
         if sample.finish_reason == "length":

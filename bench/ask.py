@@ -72,7 +72,7 @@ def measure(quick: bool, pairs: int, count: int | None = None) -> Result:
     few: dict[str, list[Figures]] = {column: [] for column in COLUMNS}
     with TemporaryDirectory() as place:
         scratch = Path(place)
-        large, small = _job(scratch / "many", count), _job(scratch / "few", FEW)
+        large, small = job(scratch / "many", count), job(scratch / "few", FEW)
         for pair in range(pairs):
             for column in COLUMNS if pair % 2 == 0 else reversed(COLUMNS):
                 start_cpu, start = _once(column, small, scratch / f"{pair}-{column}-few")
@@ -112,7 +112,7 @@ def measure(quick: bool, pairs: int, count: int | None = None) -> Result:
     )
 
 
-def _job(place: Path, count: int) -> Job:
+def job(place: Path, count: int) -> Job:
     """Prompts with the answers that the server will give, and a recipe without the server's address."""
     place.mkdir()
     tree = {
@@ -135,43 +135,44 @@ def _job(place: Path, count: int) -> Job:
     return Job(place / "recipe.yaml", place / "prompts.jsonl", count)
 
 
-def _once(column: str, job: Job, scratch: Path) -> tuple[float, dict[str, float | None]]:
+def _once(column: str, work: Job, scratch: Path) -> tuple[float, dict[str, float | None]]:
     """One client's run, measured from outside and from the server's log: its CPU seconds, and all figures."""
     scratch.mkdir()
     client_cores, server_cores = cores()
     log, out = scratch / "log.jsonl", scratch / "out"
-    with _server(log, server_cores) as (url, server):
-        used = cpu_seconds(server.pid)
-        ran = run(_command(column, job, url, out), client_cores, scratch)
-        after = cpu_seconds(server.pid)
+    with server(log, server_cores) as (url, process):
+        used = cpu_seconds(process.pid)
+        ran = run(_command(column, work, url, out), client_cores, scratch)
+        after = cpu_seconds(process.pid)
     rows = _rows(column, out)
-    if rows != job.count:
-        raise RuntimeError(f"{column}: {rows} rows came of {job.count} prompts")
-    seen = _seen(read_log(log), ran)
+    if rows != work.count:
+        raise RuntimeError(f"{column}: {rows} rows came of {work.count} prompts")
+    seen = as_seen(read_log(log), ran)
     if used is not None and after is not None:
         seen["server"] = 100 * (after - used) / (ran.wall - seen["first"])
     return ran.cpu, {**seen, "wall": ran.wall, "cpu": ran.cpu, "memory": ran.memory}
 
 
 @contextmanager
-def _server(log: Path, where: set[int]) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def server(log: Path, where: set[int], *more: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A scripted server on those cores: its URL, and its process; `more` are further options of its command."""
     sizes = ["--content-bytes", str(CONTENT_BYTES), "--reasoning-bytes", str(REASONING_BYTES)]
     command = [sys.executable, "-m", "tracemill.testing.server", *sizes, "--latency-ms", str(LATENCY_MS)]
     with bound_to(where):
-        server = subprocess.Popen([*command, "--log", str(log)], stdout=subprocess.PIPE, text=True)
-    with server:
+        process = subprocess.Popen([*command, "--log", str(log), *more], stdout=subprocess.PIPE, text=True)
+    with process:
         try:
-            assert server.stdout is not None
-            yield server.stdout.readline().strip(), server
+            assert process.stdout is not None
+            yield process.stdout.readline().strip(), process
         finally:
-            server.terminate()
+            process.terminate()
 
 
-def _command(column: str, job: Job, url: str, out: Path) -> list[str]:
+def _command(column: str, work: Job, url: str, out: Path) -> list[str]:
     if column == "bare client":
-        return [sys.executable, "-m", "bench.bare_client", url, str(job.prompts), str(out), str(IN_FLIGHT)]
+        return [sys.executable, "-m", "bench.bare_client", url, str(work.prompts), str(out), str(IN_FLIGHT)]
     told = ["--out", str(out), "--workers", "1", "--set", f"teachers.main.url={url}"]
-    return [sys.executable, "-m", "tracemill", "build", str(job.recipe), *told]
+    return [sys.executable, "-m", "tracemill", "build", str(work.recipe), *told]
 
 
 def _rows(column: str, out: Path) -> int:
@@ -182,7 +183,7 @@ def _rows(column: str, out: Path) -> int:
     return sum(entry["rows"] for entry in manifest["files"] if "split" in entry)
 
 
-def _seen(events: Sequence[Event], ran: Ran) -> dict[str, float]:
+def as_seen(events: Sequence[Event], ran: Ran) -> dict[str, float]:
     """What the server saw: rates by the arrival of requests, and how many were open at once."""
     arrived = sorted(e.t for e in events if e.event == "received")
     quarter = len(arrived) // 4

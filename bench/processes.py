@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,8 +53,8 @@ def bound_to(wanted: set[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def run(command: Sequence[str], where: set[int], scratch: Path) -> Ran:
-    """Run a program to its end.
+def run(command: Sequence[str], where: set[int], scratch: Path, limit: float = inf) -> Ran:
+    """Run a program to its end, which is a kill after `limit` seconds.
 
     Raises:
         RuntimeError: it ended badly; with what it wrote.
@@ -66,7 +68,10 @@ def run(command: Sequence[str], where: set[int], scratch: Path) -> Ran:
         ended, status, used = os.wait4(child.pid, os.WNOHANG)
         if ended:
             break
-        peak = max(peak, sum(map(memory_of, family(child.pid))))
+        alive = family(child.pid)
+        peak = max(peak, sum(map(memory_of, alive)))
+        if time.monotonic() - started > limit:
+            end(alive)
         time.sleep(LOOK_EVERY)
     wall = time.monotonic() - started
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -74,6 +79,13 @@ def run(command: Sequence[str], where: set[int], scratch: Path) -> Ran:
         raise RuntimeError(f"{command} ended with {child.returncode}:\n{said.read_text(errors='replace')[-4000:]}")
     memory = peak / 1024 if peak else None
     return Ran(started, wall, used.ru_utime + used.ru_stime, memory)
+
+
+def end(alive: Sequence[int]) -> None:
+    """Kill processes, parents last."""
+    for pid in reversed(alive):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def family(pid: int) -> list[int]:

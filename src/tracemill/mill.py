@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -126,26 +125,10 @@ def build(
         raise UsageError(f"--workers must be at least 1, it is {workers}")
     if limit is not None and limit < 1:
         raise UsageError(f"--limit must be at least 1, it is {limit}")
-    if engine is None:
-        _check_thread()
     check_machine()
     with _Signals() as signals, RunLock(paths.lock) as lock:
         run = _Run(paths, recipe, limit, watch, fs, signals)
         return run.go(engine or LocalEngine(workers or default_workers(), lock.fd, run.show, fs, wait_for_endpoint))
-
-
-def _check_thread() -> None:
-    """Worker processes are attended to by an event loop that takes the signals: it needs the main thread for itself."""
-    with suppress(RuntimeError):
-        asyncio.get_running_loop()
-        raise UsageError(
-            "build() was called from inside a running event loop, as in a notebook, and needs one of its own; "
-            "call it in a script, or run `tracemill build` (in a notebook: `!tracemill build ...`)"
-        )
-    if threading.current_thread() is not threading.main_thread():
-        raise UsageError(
-            "build() was called outside the main thread, which signals need; call it there, or in a process"
-        )
 
 
 def _check_place(paths: RunPaths) -> None:

@@ -128,7 +128,7 @@ def test_a_dead_endpoint_stops_the_run_and_nothing_is_published(problems, tmp_pa
     path, table = problems
     with ScriptedServer(answers(table)) as server:
         recipe = recipe_for(tmp_path, path, server.url, "teachers.main.attempts=2")
-    with pytest.raises(EndpointError, match="has not answered for .* no connection"):
+    with pytest.raises(EndpointError, match=r"has not answered for .* no connection"):
         build(recipe, tmp_path / "run", workers=1, wait_for_endpoint=2)
     assert not (tmp_path / "run" / "manifest.json").exists()
 

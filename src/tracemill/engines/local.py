@@ -11,18 +11,20 @@ import json
 import os
 import pickle
 import signal
+import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from tracemill.engines import worker
 from tracemill.engines.child import Child, start
 from tracemill.engines.messages import Order, Progress
-from tracemill.errors import DiskError, Interrupted, TracemillError
+from tracemill.errors import BudgetSpent, DiskError, Interrupted, TracemillError
 from tracemill.gather.spool import Unit
-from tracemill.models.budget import spent_before
+from tracemill.models.budget import Budget, spent_before
 from tracemill.models.teachers import most_workers
 from tracemill.plan import Plan
 from tracemill.storage.flight import prepare
@@ -31,7 +33,7 @@ from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
 
 GRACE = 30.0
-"""Seconds that requests in flight get to end after a signal."""
+"""Seconds that requests in flight get to end after a signal or an error. After a spent budget they get all they need."""
 MOST_DEATHS = 3
 """Worker deaths in a row, without a unit done between them, after which the run gives up."""
 RESERVE_BYTES = 64 * 1024 * 1024
@@ -83,7 +85,39 @@ class LocalEngine:
             Interrupted: a signal came; replies are stored, units that were not finished are not committed.
             EndpointError, DiskError, TracemillError: as the workers met them.
         """
-        return asyncio.run(_Run(self, plan, paths, units).run())
+        run = _Run(self, plan, paths, units)
+        return asyncio.run(run.run()) if _has_main_thread() else _in_a_thread(run)
+
+
+def _has_main_thread() -> bool:
+    """Whether an event loop of ours can run here, and take the signals. In a notebook another one runs already."""
+    with suppress(RuntimeError):
+        asyncio.get_running_loop()
+        return False
+    return threading.current_thread() is threading.main_thread()
+
+
+def _in_a_thread(run: _Run) -> Progress:
+    """Run in a thread of its own, waiting for it here. What interrupts the wait drains the run."""
+    result: list[Progress | BaseException] = []
+    ended = threading.Event()
+
+    def work() -> None:
+        try:
+            result.append(asyncio.run(run.run(signals=())))
+        except BaseException as exc:
+            result.append(exc)
+        ended.set()
+
+    threading.Thread(target=work, name="engine").start()
+    while not ended.is_set():
+        try:
+            ended.wait(TICK)
+        except (KeyboardInterrupt, Interrupted):
+            run.interrupt()
+    if isinstance(result[0], BaseException):
+        raise result[0]
+    return result[0]
 
 
 def _spent(plan: Plan, paths: RunPaths) -> dict[str, Any]:
@@ -107,16 +141,23 @@ class _Run:
         self.past_fates: Counter[str] = Counter()
         self.deaths = 0
         self.began = time.time()
+        self.budget = Budget(plan.recipe.budget, began=self.began)
         self.spent = _spent(plan, paths) if plan.recipe.budget.any() else {}
-        prepare(paths.flight, self.workers, engine.fs)
+        prepare(paths.flight, self.workers, engine.fs, anew=True)
         self.error: TracemillError | None = None
         self.signals = 0
         self.draining = False
         self.drain_since = 0.0
+        self.loop: asyncio.AbstractEventLoop | None = None
 
-    async def run(self) -> Progress:
-        loop = asyncio.get_running_loop()
-        for signalled in SIGNALS:
+    def interrupt(self) -> None:
+        """Drain, from another thread."""
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self._on_signal, signal.SIGINT)
+
+    async def run(self, signals: Iterable[signal.Signals] = tuple(SIGNALS)) -> Progress:
+        self.loop = loop = asyncio.get_running_loop()
+        for signalled in signals:
             loop.add_signal_handler(signalled, self._on_signal, signalled)
         try:
             for number in range(self.workers):
@@ -129,7 +170,7 @@ class _Run:
             self.draining = True
             for task in self.tasks:
                 task.cancel()
-            for signalled in SIGNALS:
+            for signalled in signals:
                 loop.remove_signal_handler(signalled)
             for child in list(self.children):
                 if child.process.running:
@@ -242,6 +283,7 @@ class _Run:
         self.signals += 1
         name = signal.Signals(number).name
         if self.signals == 1:
+            self.drain_since = asyncio.get_running_loop().time()  # a drain that was patient is so no longer
             self._stop(Interrupted(f"stopped by {name}", SIGNALS[signal.Signals(number)]))
         elif self.signals == 2:
             for child in self.children:
@@ -256,13 +298,16 @@ class _Run:
             self._look()
         except TracemillError as exc:
             self._stop(exc)
-        if self.draining and asyncio.get_running_loop().time() - self.drain_since > GRACE:
+        patient = isinstance(self.error, BudgetSpent) and not self.signals
+        if self.draining and not patient and asyncio.get_running_loop().time() - self.drain_since > GRACE:
             for child in self.children:
                 child.tell(cancel=True)
 
     def _look(self) -> None:
         """Show how it goes, and look whether there is room for more."""
         self.engine.watch(self._progress())
+        if not self.draining:
+            self.budget.late()
         free, size = self.engine.fs.free_bytes(self.paths.root)
         if free < min(RESERVE_BYTES, size * RESERVE_SHARE) and not self.draining:
             self._stop(

@@ -63,7 +63,7 @@ class Worker:
         self.flight = FlightRecorder(self.paths.flight, order.worker, order.workers)
         self.pools = open_pools(recipe, order.worker, order.workers, order.wait)
         before = Spent(**order.spent)
-        budget = Budget(recipe.budget, lambda: before + spent_by(self.flight.all()), order.began)
+        budget = Budget(recipe.budget, lambda: before + spent_by(self.flight.all()), order.began, self.flight.turn)
         self.door = Door(self.journal, self.pools, flight=self.flight, budget=budget)
         self.fates: Counter[str] = Counter()
         most = sum(pool.most for pool in self.pools.values())

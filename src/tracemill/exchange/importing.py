@@ -26,13 +26,10 @@ from tracemill.plan import Plan
 from tracemill.recipe import Recipe, secret_texts
 from tracemill.respond.answer import Question, answer
 from tracemill.storage.fs import REAL, Fs
-from tracemill.storage.journal import REPLY, Entry, Journal, serving
+from tracemill.storage.journal import IMPORTED, REPLY, Entry, Journal, serving
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.lock import RunLock
 from tracemill.upkeep import holds_answer
-
-ORIGIN = "imported:"
-"""What an entry's endpoint begins with, before the name of the file."""
 
 
 @dataclass
@@ -220,6 +217,6 @@ def _entry(request: Request, offer: Offer) -> Entry:
         prompt_tokens=used.prompt_tokens if used else None,
         completion_tokens=used.completion_tokens if used else None,
         teacher=request.teacher,
-        endpoint=f"{ORIGIN}{offer.name}",
+        endpoint=f"{IMPORTED}{offer.name}",
         model=model if isinstance(model, str) else None,
     )

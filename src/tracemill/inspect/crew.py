@@ -81,8 +81,8 @@ class _Crew:
         self._done: SimpleQueue[tuple[int, Answer | BaseException]] = SimpleQueue()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
-        for _ in range(count):
-            threading.Thread(target=self._serve, daemon=True).start()
+        for process in [self._start() for _ in range(count)]:
+            threading.Thread(target=self._serve, args=[process], daemon=True).start()
 
     def results(self) -> Iterator[tuple[int, Answer]]:
         for _ in self.pieces:
@@ -109,9 +109,8 @@ class _Crew:
             process.stdin.write(json.dumps(told).encode() + b"\n")
             process.stdin.flush()
 
-    def _serve(self) -> None:
+    def _serve(self, process: subprocess.Popen[bytes] | None) -> None:
         """One worker's life, and that of those who come after it."""
-        process: subprocess.Popen[bytes] | None = None
         try:
             while not self._stopped:
                 with self._lock:
@@ -127,10 +126,9 @@ class _Crew:
                     failure = TracemillError(answer["failure"]) if "failure" in answer else None
                     self._done.put((number, failure or answer))
                     continue
-                code = process.wait()
-                self._running.discard(process)
+                self._close(process)
+                self._done.put((number, {"died": process.returncode}))
                 process = None
-                self._done.put((number, {"died": code}))
         except BaseException as exc:
             self._done.put((-1, exc))
         finally:

@@ -1,15 +1,20 @@
-"""What a run may spend. Every request asks first, so that a limit is a limit."""
+"""What a run has spent, and what it may spend. Every request asks first, so that a limit is a limit."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from tracemill.errors import BudgetSpent
+from tracemill.errors import BudgetSpent, EndpointError
 from tracemill.recipe import Limits, Recipe
 from tracemill.storage.flight import Flown
 from tracemill.storage.journal import Journal
+
+TELLS_NOTHING = 20
+"""So many replies without a word about tokens show that their endpoint never counts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +38,104 @@ class Spent:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one teacher, or all of them, have been paid, as far as the journal tells."""
+
+    requests: int = 0
+    """Replies and failed attempts."""
+    replies: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    uncounted: int = 0
+    """Replies whose endpoint did not say how many tokens they took; they stand for none here."""
+    cost: float | None = 0.0
+    """By the recipe's prices; None if a price is missing."""
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Account) -> Account:
+        return Account(
+            self.requests + other.requests,
+            self.replies + other.replies,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.uncounted + other.uncounted,
+            None if self.cost is None or other.cost is None else self.cost + other.cost,
+        )
+
+    def to_json(self, rows: int) -> dict[str, Any]:
+        """Plain values; with what each of so many rows took, if there are any."""
+        told = asdict(self)
+        told["tokens_per_row"] = self.tokens / rows if rows else None
+        told["cost_per_row"] = self.cost / rows if rows and self.cost is not None else None
+        return told
+
+    def to_text(self, rows: int) -> str:
+        """For a person, in one line.
+
+        Args:
+            rows: Kept rows, which all of it was spent on.
+        """
+        parts = [
+            f"{self.requests:,} requests, {self.prompt_tokens:,} + {self.completion_tokens:,} tokens"
+            + (f", {self.tokens / rows:,.0f} for each kept row" if rows else "")
+        ]
+        if self.cost is not None and self.tokens:
+            parts.append(f"cost {money(self.cost)}" + (f", {money(self.cost / rows)} for each kept row" if rows else ""))
+        if self.uncounted:
+            parts.append(f"{self.uncounted:,} replies whose tokens were not told")
+        return "; ".join(parts)
+
+
+def money(amount: float) -> str:
+    """An amount, exact enough to tell small ones apart."""
+    return f"{amount:,.2f}" if amount >= 100 or amount == 0 else f"{amount:.4g}"
+
+
+def accounts(journal: Journal, recipe: Recipe) -> dict[str, Account]:
+    """What each teacher has been paid since the run began, by all that the journal holds: retries, answers that were
+    dropped later, and replies to requests that the recipe no longer makes. Those of the recipe come first.
+
+    What was bought elsewhere and imported is not among it, nor what `compact` has taken away.
+    """
+    found = journal.spent()
+    out = {}
+    for name in [*(n for n in recipe.teachers if n in found), *sorted(set(found) - set(recipe.teachers))]:
+        requests, replies, prompt, completion, uncounted = found[name]
+        cost = _cost(recipe, name, prompt, completion)
+        out[name] = Account(requests, replies, prompt, completion, uncounted, cost)
+    return out
+
+
+def total(of: Mapping[str, Account]) -> Account:
+    """All teachers together."""
+    return sum(of.values(), Account())
+
+
+def _cost(recipe: Recipe, name: str, prompt: int, completion: int) -> float | None:
+    teacher = recipe.teachers.get(name)
+    if teacher is not None and teacher.price is not None:
+        return teacher.price.of(prompt, completion)
+    return 0.0 if teacher is not None and teacher.url == "builtin" else None
+
+
 def spent_by(flown: Flown) -> Spent:
     """What the processes of this call have spent, from their shared numbers."""
     return Spent(flown.sent, flown.tokens, flown.cost, flown.replies, flown.open)
 
 
 def spent_before(journal: Journal, recipe: Recipe) -> Spent:
-    """What earlier calls have spent, from what the journal holds."""
-    total = Spent()
-    for name, (requests, replies, prompt, completion) in journal.spent().items():
-        teacher = recipe.teachers.get(name)
-        cost = teacher.price.of(prompt, completion) if teacher is not None and teacher.price is not None else 0.0
-        total += Spent(requests, prompt + completion, cost, replies)
-    return total
+    """What earlier calls have spent, from what the journal holds; a teacher without a price cost nothing."""
+    found = accounts(journal, recipe).values()
+    return Spent(
+        sum(a.requests for a in found),
+        sum(a.tokens for a in found),
+        sum(a.cost or 0.0 for a in found),
+        sum(a.replies for a in found),
+    )
 
 
 class Budget:
@@ -54,6 +144,7 @@ class Budget:
     Args:
         spent: What all processes have spent until now; asked before every request.
         began: When this call of the command began, by `time.time`.
+        turn: Makes the processes take turns, so that two do not both send the last request.
     """
 
     def __init__(
@@ -61,29 +152,50 @@ class Budget:
         limits: Limits = Limits(),  # noqa: B008  frozen
         spent: Callable[[], Spent] = Spent,
         began: float | None = None,
+        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.limits, self._spent = limits, spent
         self._began = time.time() if began is None else began
         self._on = limits.any()
+        self._turn = turn
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Open while a request is admitted and counted."""
+        return self._turn() if self._on else nullcontext()
 
     def sending(self) -> None:
-        """Before a request is sent.
+        """Before a request is sent. It counts among those in flight already.
 
         What is in flight counts with what a reply has cost on average, so that it fits the limit when it has come.
 
         Raises:
             BudgetSpent: one more would go beyond a limit.
+            EndpointError: tokens or cost are limited, and no reply says how many tokens it took.
         """
         if not self._on:
             return
         limits, spent = self.limits, self._spent()
-        mean = 1 / spent.replies if spent.replies else 0.0
-        coming = spent.open * mean
+        coming = spent.open / spent.replies if spent.replies else 0.0
         if limits.requests is not None and spent.requests >= limits.requests:
             raise BudgetSpent("requests", f"{spent.requests:,} of {limits.requests:,} requests")
         if limits.tokens is not None and spent.tokens * (1 + coming) >= limits.tokens:
-            raise BudgetSpent("tokens", f"{spent.tokens:,} of {limits.tokens:,} tokens")
+            raise BudgetSpent("tokens", _with_coming(f"{spent.tokens:,} of {limits.tokens:,} tokens", spent))
         if limits.cost is not None and spent.cost * (1 + coming) >= limits.cost:
-            raise BudgetSpent("cost", f"{spent.cost:,.4f} of {limits.cost:,.4f}")
-        if limits.minutes is not None and time.time() - self._began >= limits.minutes * 60:
-            raise BudgetSpent("minutes", f"all of {limits.minutes:g} minutes")
+            raise BudgetSpent("cost", _with_coming(f"{money(spent.cost)} of {money(limits.cost)}", spent))
+        self.late()
+        if (limits.tokens or limits.cost) is not None and not spent.tokens and spent.replies >= TELLS_NOTHING:
+            raise EndpointError(
+                f"none of {spent.replies:,} replies says how many tokens it took (`usage`), so budget."
+                f"{'tokens' if limits.tokens is not None else 'cost'} cannot be held. Every reply is stored. "
+                "Limit budget.requests instead, and run the command again"
+            )
+
+    def late(self) -> None:
+        """Raises BudgetSpent once the time of this call is over."""
+        minutes = self.limits.minutes
+        if minutes is not None and time.time() - self._began >= minutes * 60:
+            raise BudgetSpent("minutes", f"all of {minutes:g} minutes")
+
+
+def _with_coming(spent: str, now: Spent) -> str:
+    return f"{spent}, with {now.open - 1:,} requests in flight" if now.open > 1 else spent

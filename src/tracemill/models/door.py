@@ -19,6 +19,7 @@ from tracemill.models.outcomes import EVIDENCE_BYTES, MEANINGS, kind_of, said_by
 from tracemill.models.pool import GateClosed, Lane, Pool
 from tracemill.models.replies import Unreadable, finish_reason, parsed, read_told, usage
 from tracemill.models.wire import Failure, Raw, Reply, Request, TransportError
+from tracemill.record import Usage
 from tracemill.storage.flight import FlightRecorder
 from tracemill.storage.journal import REPLY, Entry, Journal, serving
 
@@ -203,8 +204,10 @@ class Door:
     async def _send_once(self, pool: Pool, lane: Lane, request: Request) -> _Came:
         """Send, and say how it went: to the pool at once, to the caller in full."""
         entered = time.monotonic()
-        self.budget.sending()
-        self.tally.sent += 1
+        with self.budget.turn():
+            self.budget.sending()
+            self.tally.sent += 1
+            self._tell_others()
         came = _Came()
         try:
             came = await self._send(lane, request)
@@ -247,6 +250,9 @@ class Door:
 
     def _open(self, change: int) -> None:
         self.tally.open += change
+        self._tell_others()
+
+    def _tell_others(self) -> None:
         if self.flight is not None:
             told = self.tally
             tokens = told.prompt_tokens + told.completion_tokens
@@ -273,15 +279,8 @@ class Door:
         assert came.raw is not None
         assert came.reply is not None
         raw, used = came.raw, usage(came.told)
-        self.tally.replies += 1
         self.tally.latencies.append(raw.latency)
         self._retries += RETRY_SHARE
-        if used is not None:
-            self.tally.prompt_tokens += used.prompt_tokens
-            self.tally.completion_tokens += used.completion_tokens
-            price = self.pools[request.teacher].teacher.price
-            if price is not None:
-                self.tally.cost += price.of(used.prompt_tokens, used.completion_tokens)
         entry = Entry(
             key=request.key,
             outcome=REPLY,
@@ -299,9 +298,20 @@ class Door:
         )
         # Once handed over it is stored, even if whoever asked is cancelled.
         await self.journal.store(entry, request.home)
+        self._count_reply(request, used)
         self._recent.append(True)
         self._check_model(request, came.reply)
         return came.reply
+
+    def _count_reply(self, request: Request, used: Usage | None) -> None:
+        """Count what a reply took. Until it is stored it counts among those in flight, and not twice."""
+        self.tally.replies += 1
+        if used is not None:
+            self.tally.prompt_tokens += used.prompt_tokens
+            self.tally.completion_tokens += used.completion_tokens
+            price = self.pools[request.teacher].teacher.price
+            if price is not None:
+                self.tally.cost += price.of(used.prompt_tokens, used.completion_tokens)
 
     async def _note_failure(self, request: Request, came: _Came, attempt: int, lane: Lane) -> None:
         body = came.raw.body if came.raw is not None and came.kind == "malformed" else b""

@@ -270,6 +270,9 @@ class _Connection(asyncio.Protocol):
         if self._encoding and self._encoding != b"identity":
             try:
                 body = _opened(body, self._encoding)
+            except HttpError as exc:
+                self._fail(str(exc), exc.kind)
+                return
             except (zlib.error, ValueError) as exc:
                 self._fail(f"the reply's content encoding {self._encoding!r} cannot be undone: {exc}")
                 return
@@ -284,7 +287,7 @@ def _opened(body: bytes, encoding: bytes) -> bytes:
     unzip = zlib.decompressobj(_OPENED[encoding])
     out = unzip.decompress(body, LARGEST_BODY)
     if unzip.unconsumed_tail:
-        raise ValueError(f"it is longer than {LARGEST_BODY:,} bytes")
+        raise HttpError("oversize", f"the reply is longer than {LARGEST_BODY:,} bytes once it is opened")
     if not unzip.eof:
         raise ValueError("it stops in the middle")
     return out

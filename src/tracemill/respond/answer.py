@@ -160,9 +160,8 @@ async def answer(question: Question, ask: Ask, run_seed: int, respond: Respond) 
             sample = replace(sample, requests=(*sample.requests, request.key), sampling=_sampling_text(request))
         got = await ask(request)
         if isinstance(got, Reply) and got.finish_reason == "length" and respond.truncated == "extend":
-            request = replace(request, max_tokens=2 * request.max_tokens)
-            sample = replace(sample, sampling=_sampling_text(request))
-            got = await ask(request)
+            # The row keeps the limit that it was first asked with: a later run finds the longer reply at once.
+            got = await ask(replace(request, max_tokens=2 * request.max_tokens))
         if isinstance(got, Failure):
             return sample, got
         disobeyed = request.reasoning == "off" and got.reasoning is not None  # which is no accident: not asked anew
@@ -173,8 +172,8 @@ async def answer(question: Question, ask: Ask, run_seed: int, respond: Respond) 
 
 
 def is_empty(reply: Reply) -> bool:
-    """Whether a reply says nothing, although it was not cut short."""
-    return not reply.content and not reply.tool_calls and reply.finish_reason != "length"
+    """Whether a reply says nothing, although it was neither cut short nor withheld."""
+    return not reply.content and not reply.tool_calls and reply.finish_reason not in ("length", "content_filter")
 
 
 def with_reply(sample: Sample, reply: Reply) -> Sample:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import mmap
+import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,27 +28,43 @@ class Flown(NamedTuple):
 
 
 class FlightRecorder:
-    """One process's numbers, in a small file that the kernel keeps when the process is killed; and those of the others."""
+    """One process's numbers, in a small file that the kernel keeps when the process is killed; and those of the others.
+
+    Who takes the place of a process that died goes on from what that one had sent and spent.
+    """
 
     def __init__(self, directory: Path, number: int, processes: int = 1, fs: Fs = REAL) -> None:
         prepare(directory, processes, fs)
         self._maps = [_map(directory / f"{n}") for n in range(processes)]
         self._mine = self._maps[number]
+        self._before = Flown(*_NUMBERS.unpack_from(self._mine))._replace(open=0)
+        self._turn = os.open(directory / "0", os.O_RDWR | os.O_CLOEXEC)
 
     def set(self, in_flight: int, sent: int, replies: int, tokens: int, cost: float) -> None:
         """Note this process's numbers, those of `Flown`."""
-        _NUMBERS.pack_into(self._mine, 0, in_flight, sent, replies, tokens, cost)
+        _NUMBERS.pack_into(self._mine, 0, *_sum((self._before, Flown(in_flight, sent, replies, tokens, cost))))
 
     def all(self) -> Flown:
         """The sums over all processes."""
         return _sum(Flown(*_NUMBERS.unpack_from(each)) for each in self._maps)
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """While open, no other process is in its turn: what `all` says stays so until `set`."""
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
 
-def prepare(directory: Path, processes: int, fs: Fs = REAL) -> None:
-    """Make the files of so many processes, those that are not there."""
+
+def prepare(directory: Path, processes: int, fs: Fs = REAL, *, anew: bool = False) -> None:
+    """Make the files of so many processes, those that are not there; with `anew`, all of them at nought."""
     fs.mkdir(directory)
     for number in range(processes):
-        if not (directory / f"{number}").exists():
+        if anew:
+            fs.replace(directory / f"{number}", _NUMBERS.pack(*Flown()), durable=False)
+        elif not (directory / f"{number}").exists():
             fs.put_if_absent(directory / f"{number}", _NUMBERS.pack(*Flown()))
 
 

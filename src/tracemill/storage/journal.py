@@ -53,6 +53,8 @@ KNOWN_FILES = 3
 PROMPTS_PER_RANGE = 10_000
 MAX_RANGES = 256
 REPLY = "reply"
+IMPORTED = "imported:"
+"""What the endpoint of an answer begins with that was bought elsewhere."""
 
 _COLUMNS = (
     "key, outcome, status, max_tokens, finish_reason, prompt_tokens, completion_tokens, attempt, latency_ms, at, "
@@ -225,19 +227,22 @@ class Journal:
                     out[outcome] = out.get(outcome, 0) + count
         return out
 
-    def spent(self) -> dict[str, tuple[int, int, int, int]]:
-        """By teacher: entries, replies, and the tokens of all prompts and all replies, as the endpoints counted them."""
-        out: dict[str, tuple[int, int, int, int]] = {}
+    def spent(self) -> dict[str, tuple[int, ...]]:
+        """By teacher: entries, replies, the tokens of all prompts and of all replies as the endpoints counted them, and
+        the replies that say nothing of tokens. What was bought elsewhere is not among them.
+        """
+        out: dict[str, tuple[int, ...]] = {}
         query = (
             "SELECT teacher, count(*), sum(outcome = 'reply'), sum(coalesce(prompt_tokens, 0)), "
-            "sum(coalesce(completion_tokens, 0)) FROM replies GROUP BY teacher"
+            "sum(coalesce(completion_tokens, 0)), sum(outcome = 'reply' AND completion_tokens IS NULL) "
+            f"FROM replies WHERE endpoint NOT LIKE '{IMPORTED}%' GROUP BY teacher"  # noqa: S608
         )
         for number in range(self.ranges):
             reader = self._reader(number)
             if reader is not None:
                 with damage_told(self._path(number)):
                     for teacher, *numbers in reader.execute(query):
-                        before = out.get(teacher, (0, 0, 0, 0))
+                        before = out.get(teacher, (0,) * len(numbers))
                         out[teacher] = tuple(a + b for a, b in zip(before, numbers, strict=True))
         return out
 

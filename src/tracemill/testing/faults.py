@@ -57,7 +57,7 @@ KINDS = {
     "filtered": "200 with content '' and finish_reason content_filter",
     "truncated": "the right answer, its second half missing, with finish_reason length",
     "loop": "200 with a content that says one sentence a hundred times",
-    "garbage": "the right answer, every tenth character of its content U+FFFD",
+    "garbage": "the right answer, U+FFFD after every two characters of its content",
     "bad_utf8": "the right answer, with a byte that is no UTF-8 at the end of its content",
     "surrogate": "the right answer, with half of an escaped surrogate pair at the end of its content",
 }
@@ -205,7 +205,7 @@ def spoil(kind: str | None, completion: dict[str, Any]) -> Response:
             )
         case "garbage":
             text = completion["choices"][0]["message"]["content"] or ""
-            completion = _saying(completion, "\ufffd".join(text[i : i + 9] for i in range(0, len(text), 9)))
+            completion = _saying(completion, "\ufffd".join(text[i : i + 2] for i in range(0, len(text), 2)))
         case "bad_utf8" | "surrogate":
             completion = _saying(completion, (completion["choices"][0]["message"]["content"] or "") + " \x1a")
     body = _dump(completion)

@@ -15,6 +15,8 @@ from tracemill.step import Drop
 
 GARBAGE = 0.01
 """Share of a text that may be U+FFFD, C0 controls other than tab and line ends, or private-use characters."""
+FEWEST = 3
+"""Of them, at least: one bad character in a short answer is a slip."""
 _CONTROLS = bytes([*range(9), 11, 12, *range(14, 32), 0x7F])
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
 LOOP_WORDS, LOOP_SHARE = 20, 0.3
@@ -38,7 +40,7 @@ class Sound:
         turn = sample.messages[-1]
         for where, text in (("answer", turn.content), ("trace", turn.reasoning or "")):
             bad = garbage(text)
-            if bad > GARBAGE * len(text):
+            if bad >= FEWEST and bad > GARBAGE * len(text):
                 return Drop("bad_text", f"{bad} of {len(text)} characters of the {where} are no text")
             share = looping(text)
             if share > LOOP_SHARE:

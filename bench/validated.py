@@ -1,0 +1,11 @@
+"""One validation, for `bench.inspect` to measure: `python -m bench.validated DATA PROCESSES`."""
+
+from __future__ import annotations
+
+import sys
+
+from tracemill.inspect.validate import validate
+
+if __name__ == "__main__":
+    report = validate(sys.argv[1], workers=int(sys.argv[2]))
+    sys.stdout.write(f"{report.rows} {[(f.name, f.count) for f in report.findings]}\n")

@@ -1,4 +1,4 @@
-"""`python -m bench [ask journal verify publish] [--quick] [--pairs N] [--out DIRECTORY]`."""
+"""`python -m bench [ask peers journal verify publish] [--quick] [--pairs N] [--out DIRECTORY]`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from pathlib import Path
 from bench.result import RESULTS, Result
 from bench.tables import NAMES
 
+BY_NAME = ("peers",)
+"""Those that run only when they are named: they install other tools, from an index, and take a quarter of an hour."""
+
 
 def main() -> int:
     """Measure what is asked for, print each table, and write its JSON."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure, and compare with named baselines.")
-    parser.add_argument("names", nargs="*", metavar="|".join(NAMES), help="all of them by default")
+    parser.add_argument("names", nargs="*", metavar="|".join(NAMES), help=f"by default all but {', '.join(BY_NAME)}")
     parser.add_argument("--quick", action="store_true", help="fewer rows; writes no JSON unless --out says where")
     parser.add_argument("--pairs", type=int, default=5, help="interleaved runs of each column (default 5)")
     parser.add_argument("--out", type=Path, help="directory for the JSON (default bench/results)")
@@ -24,7 +27,7 @@ def main() -> int:
     if options.pairs < 1:
         parser.error("--pairs must be at least 1")
     out = options.out or (None if options.quick else RESULTS)
-    for name in options.names or NAMES:
+    for name in options.names or [name for name in NAMES if name not in BY_NAME]:
         result: Result = import_module(f"bench.{name}").measure(options.quick, options.pairs)
         said = "\n".join([f"## {name}", "", *result.table(), "", *result.sentences(), *result.remarks, ""])
         sys.stdout.write(said + "\n")

@@ -20,7 +20,8 @@ import orjson
 
 from bench.prose import prose
 from bench.result import Figures, Line, Measure, Result, compared, file_system, load
-from tracemill.storage.journal import REPLY, Entry, Journal
+from tracemill.storage.entries import REPLY, Entry
+from tracemill.storage.journal import Journal
 from tracemill.testing.answers import Answer, completion
 
 WAITERS = 256

@@ -1,4 +1,4 @@
-"""One validation, for `bench.inspect` to measure: `python -m bench.validated DATA PROCESSES`."""
+"""One validation, for `bench.validate` to measure: `python -m bench.validated DATA PROCESSES`."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         TracemillError,
         UsageError,
     )
+    from tracemill.estimate.forecast import Forecast, forecast
     from tracemill.exchange.exporting import export_requests
     from tracemill.exchange.importing import import_answers
     from tracemill.inspect.stats import stats
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from tracemill.report.doctor import doctor
     from tracemill.report.explain import Life, explain
     from tracemill.report.status import Status, status
+    from tracemill.restore.run import restore
     from tracemill.schema import SCHEMA
     from tracemill.upkeep import compact
 
@@ -70,6 +72,7 @@ __all__ = [
     "DiskError",
     "EndpointError",
     "Fields",
+    "Forecast",
     "GeneratedPrompts",
     "Interrupted",
     "Life",
@@ -100,11 +103,13 @@ __all__ = [
     "doctor",
     "explain",
     "export_requests",
+    "forecast",
     "from_layout",
     "import_answers",
     "load_recipe",
     "measure",
     "open",
+    "restore",
     "stats",
     "status",
     "to_layout",
@@ -122,6 +127,7 @@ _HOMES = {
     "DiskError": "errors",
     "EndpointError": "errors",
     "Fields": "recipe",
+    "Forecast": "estimate.forecast",
     "GeneratedPrompts": "recipe",
     "Interrupted": "errors",
     "Life": "report.explain",
@@ -152,11 +158,13 @@ _HOMES = {
     "doctor": "report.doctor",
     "explain": "report.explain",
     "export_requests": "exchange.exporting",
+    "forecast": "estimate.forecast",
     "from_layout": "layouts",
     "import_answers": "exchange.importing",
     "load_recipe": "recipe_file",
     "measure": "inspect.validate",
     "open": "reading.dataset",
+    "restore": "restore.run",
     "stats": "inspect.stats",
     "status": "report.status",
     "to_layout": "layouts",

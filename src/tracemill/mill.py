@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -15,9 +15,11 @@ from typing import Any, Protocol
 from tracemill.charter import with_own_templates, write_charter
 from tracemill.engines.local import SIGNALS, LocalEngine
 from tracemill.engines.messages import Progress
+from tracemill.engines.meter import Meter
 from tracemill.errors import CorruptRun, EndpointError, Interrupted, RecipeError, UsageError
 from tracemill.gather.spool import Spool, Unit, open_spool
 from tracemill.legible import one_line, quoted
+from tracemill.models.budget import Account, paid, spent_before, total
 from tracemill.plan import Plan
 from tracemill.publish.dataset import publication, publish
 from tracemill.recipe import Recipe, secret_texts
@@ -76,6 +78,8 @@ class BuildReport:
     sent: int
     """Requests sent by this call; 0 if the journal had every reply."""
     manifest: int
+    spent: dict[str, Account] = field(default_factory=dict)
+    """By teacher: what the run has cost until now, earlier calls included."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -85,6 +89,8 @@ class BuildReport:
             "splits": self.splits,
             "lost": self.lost,
             "requests_sent": self.sent,
+            "spent": total(self.spent).to_json(self.rows),
+            "teachers": {name: account.to_json(self.rows) for name, account in self.spent.items()},
             "manifest": self.manifest,
             "card": str(self.out / "README.md"),
         }
@@ -186,6 +192,7 @@ class _Run:
         self.sent = 0
         self.samples = 0
         self.last = Progress()
+        self.meter = Meter(0)
 
     def go(self, engine: Engine) -> BuildReport:
         """Build; status.json tells in the end that nobody is at it any more."""
@@ -198,6 +205,23 @@ class _Run:
             raise
 
     def _go(self, engine: Engine) -> BuildReport:
+        plan = self.planned()
+        write_charter(self.paths, plan, self.recipe, self.fs)
+        store = UnitStore(self.paths.units / plan.fingerprint[:16], self.fs)
+        notes = self.committed(plan, store)
+        done_before = set(notes)
+        notes = self.work(engine, plan, store, notes)
+        if self._is_news(plan, notes) and self._forget_damaged(store, notes, done_before):
+            notes = self.work(engine, plan, store, notes)
+        self.state = "publishing"
+        self._status(self.last)
+        manifest = self._publish(plan, store, [notes[u.name] for u in plan.units])
+        self.state = "done"
+        self._status(Progress(len(plan.units), len(plan.units)))
+        return _report(self.paths, manifest, self.sent, paid(self.paths.journal, self.recipe, self.fs))
+
+    def planned(self) -> Plan:
+        """What is to be done, with all that it needs on the disk: the input spooled, the templates, a journal."""
         self._sweep()
         self._say_what_was_open()
         self._status(Progress())
@@ -215,25 +239,16 @@ class _Run:
         plan = Plan(with_own_templates(self.paths, self.recipe, read, self.fs), spool, self.limit)
         self.samples = plan.samples
         Journal.create(self.paths.journal, spool.prompts, self.fs)
-        write_charter(self.paths, plan, self.recipe, self.fs)
-        store = UnitStore(self.paths.units / plan.fingerprint[:16], self.fs)
-        notes = self._committed(plan, store)
-        done_before = set(notes)
-        notes = self._work(engine, plan, store, notes)
-        if self._is_news(plan, notes) and self._forget_damaged(store, notes, done_before):
-            notes = self._work(engine, plan, store, notes)
-        self.state = "publishing"
-        self._status(self.last)
-        manifest = self._publish(plan, store, [notes[u.name] for u in plan.units])
-        self.state = "done"
-        self._status(Progress(len(plan.units), len(plan.units)))
-        return _report(self.paths, manifest, self.sent)
+        return plan
 
-    def _work(self, engine: Engine, plan: Plan, store: UnitStore, notes: dict[str, UnitNote]) -> dict[str, UnitNote]:
+    def work(self, engine: Engine, plan: Plan, store: UnitStore, notes: dict[str, UnitNote]) -> dict[str, UnitNote]:
         """Have the engine work the units that have no note. All notes."""
         missing = [u for u in plan.units if u.name not in notes]
         if missing:
             self.state = "running"
+            priced = any(teacher.price for teacher in self.recipe.teachers.values())
+            left = plan.samples - sum(f["rows"] for n in notes.values() for f in n.files.values())
+            self.meter = Meter(left, spent_before(self.paths.journal, self.recipe, self.fs).cost if priced else 0.0)
             for name, teacher in self.recipe.teachers.items():
                 secret_texts(teacher, f"teachers.{name}")  # a missing one is told before any process is started
             try:
@@ -241,7 +256,7 @@ class _Run:
             finally:
                 self.signals.take()
             self.sent += int(done.stats.get("sent", 0))
-            notes = self._committed(plan, store, reopen=False)
+            notes = self.committed(plan, store, reopen=False)
         self._all_there(plan, notes)
         return notes
 
@@ -279,7 +294,7 @@ class _Run:
         for name in self.fs.names(self.paths.flight):
             self.fs.unlink(self.paths.flight / name)
 
-    def _committed(self, plan: Plan, store: UnitStore, reopen: bool = True) -> dict[str, UnitNote]:
+    def committed(self, plan: Plan, store: UnitStore, reopen: bool = True) -> dict[str, UnitNote]:
         """The units that are done. With `reopen`, those with failed rows are not: the door knows which of them may be
         asked for again.
         """
@@ -324,7 +339,8 @@ class _Run:
         return manifest
 
     def show(self, progress: Progress) -> None:
-        """Pass progress on, and write status.json once a second."""
+        """Pass progress on, and write status.json, about four times a second."""
+        progress = self.meter.read(progress)
         self.watch.progress(progress)
         self._status(progress)
 
@@ -352,7 +368,7 @@ def _refuse_nothing(spool: Spool, fs: Fs) -> None:
     )
 
 
-def _report(paths: RunPaths, manifest: Manifest, sent: int) -> BuildReport:
+def _report(paths: RunPaths, manifest: Manifest, sent: int, spent: dict[str, Account]) -> BuildReport:
     splits: dict[str, int] = {}
     for entry in manifest.files:
         if "split" in entry:
@@ -362,4 +378,4 @@ def _report(paths: RunPaths, manifest: Manifest, sent: int) -> BuildReport:
         for reason, count in (line["dropped"] | line["failed"]).items():
             name = f"{line['stage']}: {reason}"
             lost[name] = lost.get(name, 0) + count
-    return BuildReport(paths.root, sum(splits.values()), splits, lost, sent, manifest.number)
+    return BuildReport(paths.root, sum(splits.values()), splits, lost, sent, manifest.number, spent)

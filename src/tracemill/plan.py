@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from tracemill import identity
+from tracemill.columns import table_of
 from tracemill.errors import LossyConversion
 from tracemill.gather.spool import Spool, Unit
 from tracemill.ledger import Ledger
@@ -24,7 +25,7 @@ from tracemill.record import Message, Prompt, Sample, Verdict
 from tracemill.refine import duplicates
 from tracemill.respond import answer as respond
 from tracemill.respond.templates import Template, load_templates
-from tracemill.schema import FAILED_SCHEMA, REJECTED_SCHEMA, SCHEMA, table_of, to_row
+from tracemill.schema import FAILED_SCHEMA, REJECTED_SCHEMA, SCHEMA, to_row
 from tracemill.step import Drop, SiblingStep, Step
 from tracemill.verify.complete import Complete
 from tracemill.verify.math import MathAnswer, MathMajority

@@ -22,7 +22,6 @@ A row is v1's eight columns, then ours. What a row holds of one sample (most of 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any, cast
@@ -31,6 +30,7 @@ import orjson
 import pyarrow as pa
 
 from tracemill import identity, think
+from tracemill.columns import table_of
 from tracemill.errors import LossyConversion
 from tracemill.record import ROLES, Message, Reasoning, Role, Sample, ToolCall, Usage, Verdict
 
@@ -38,30 +38,6 @@ METADATA_TEXT = "metadata_text"
 """Key in `Sample.metadata` of the text that the metadata was read from, where it is not our spelling of it."""
 
 _BATCH_ROWS = 256
-
-
-class _NoPandas:
-    """An import hook that finds no pandas."""
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name == "pandas":
-            raise ModuleNotFoundError("left out on purpose", name=name)
-
-
-def _leave_pandas_out() -> None:
-    """Pyarrow looks, once, whether a list may be pandas's; where pandas is installed but unused, that look imports it:
-    half a second and 100 MB. It is answered here. `to_pandas` and pandas itself work as ever.
-    """
-    if "pandas" not in sys.modules:
-        hook = _NoPandas()
-        sys.meta_path.insert(0, hook)
-        try:
-            pa.array([])
-        finally:
-            sys.meta_path.remove(hook)
-
-
-_leave_pandas_out()
 
 
 def _strings(*names: str) -> list[pa.Field]:
@@ -226,45 +202,6 @@ def to_table(samples: Iterable[Sample]) -> pa.Table:
                         column.name,
                     ) from error
         raise
-
-
-def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Rows as a table, column by column: what `pa.Table.from_pylist` gives, in a third of its time for nested rows.
-
-    Raises:
-        pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError: a value does not fit its column.
-    """
-    return pa.Table.from_arrays([_column([r.get(f.name) for r in rows], f.type) for f in schema], schema=schema)
-
-
-def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
-    if pa.types.is_list(kind):
-        return _lists(values, kind)
-    if pa.types.is_struct(kind):
-        missing = [value is None for value in values]
-        children = [
-            _column([None if value is None else value.get(child.name) for value in values], child.type)
-            for child in kind.fields
-        ]
-        return pa.StructArray.from_arrays(
-            children, fields=kind.fields, mask=pa.array(missing, pa.bool_()) if any(missing) else None
-        )
-    return pa.array(values, kind)
-
-
-def _lists(values: list[Any], kind: pa.ListType) -> pa.Array:
-    offsets, flat = [0], []
-    for value in values:
-        if value is not None:
-            flat += value
-        offsets.append(len(flat))
-    missing = [value is None for value in values]
-    return pa.ListArray.from_arrays(
-        pa.array(offsets, pa.int32()),
-        _column(flat, kind.value_type),
-        type=kind,
-        mask=pa.array(missing, pa.bool_()) if any(missing) else None,
-    )
 
 
 def from_table(table: pa.Table) -> list[Sample]:

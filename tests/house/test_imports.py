@@ -14,7 +14,7 @@ SRC = Path(__file__).resolve().parents[2] / "src" / "tracemill"
 
 FLOORS = (
     ("errors", "legible", "record", "recipes"),
-    ("identity",),
+    ("identity", "columns"),
     ("think", "step", "ledger", "recipe"),
     ("schema", "recipe_file"),
     ("layouts",),
@@ -23,8 +23,8 @@ FLOORS = (
     ("gather", "respond", "verify", "refine", "publish"),
     ("plan", "testing", "reading"),
     ("charter", "engines", "inspect"),
-    ("mill", "upkeep"),
-    ("exchange", "report"),
+    ("mill", "upkeep", "restore"),
+    ("exchange", "estimate", "report"),
     ("__init__",),
     ("cli",),
     ("__main__",),

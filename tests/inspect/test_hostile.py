@@ -41,25 +41,81 @@ HOSTILE = {
         lambda r, d: b'{"uuid": NaN, "messages": []}',
         lambda r, d: b"[" * 5000,
     ],
-    "bad_utf8": [lambda r, d: dumped(r).replace(b"The answer", b"The \xff\xfe answer", 1), lambda r, d: d.randbytes(30).replace(b"\n", b"") + b"\xff"],
-    "bad_text": [lambda r, d: dumped(r).replace(b"The answer", b"The \\ud800 answer", 1)],
-    "too_deep": [lambda r, d: changed(r, metadata={"a": json.loads("[" * 100 + "]" * 100)})],
-    "not_object": [lambda r, d: b"[1, 2]", lambda r, d: b'"text"', lambda r, d: b"null", lambda r, d: b"7"],
-    "messages_missing": [lambda r, d: b"{}", lambda r, d: dumped({"uuid": "x", "text": "no turns"}), lambda r, d: changed(r, messages=None)],
-    "messages_wrong_type": [lambda r, d: changed(r, messages=5), lambda r, d: changed(r, messages={"role": "user"}), lambda r, d: changed(r, messages="[{'role': 'user'}]")],
-    "message_not_object": [lambda r, d: changed(r, messages=["user", "assistant"]), lambda r, d: changed(r, messages=[None])],
-    "role_wrong_type": [lambda r, d: turned(r, role=1), lambda r, d: turned(r, role=["user"])],
-    "content_wrong_type": [lambda r, d: turned(r, content=4), lambda r, d: turned(r, content={"text": "a"}), lambda r, d: turned(r, content=[{"type": "image"}])],
-    "reasoning_wrong_type": [lambda r, d: turned(r, reasoning_content=["a"])],
-    "calls_wrong_type": [lambda r, d: turned(r, tool_calls="call"), lambda r, d: turned(r, tool_calls=[1])],
-    "label_wrong_type": [lambda r, d: changed(r, uuid=7), lambda r, d: changed(r, license=["mit"]), lambda r, d: changed(r, category={})],
-    "tools_wrong_type": [lambda r, d: changed(r, tools=3)],
-    "metadata_wrong_type": [lambda r, d: changed(r, metadata=[1])],
-    "role_unknown": [lambda r, d: turned(r, role="bot"), lambda r, d: turned(r, role=None)],
-    "prompt_empty": [lambda r, d: turned(r, content=None), lambda r, d: turned(r, content=" \n")],
-    "messages_empty": [lambda r, d: changed(r, messages=[])],
-    "metadata_not_json": [lambda r, d: changed(r, metadata="}{")],
-    "text_damaged": [lambda r, d: turned(r, content="a NUL \x00 in it"), lambda r, d: turned(r, content="lost \ufffd it")],
+    "bad_utf8": [
+        lambda r, d: dumped(r).replace(b"The answer", b"The \xff\xfe answer", 1),
+        lambda r, d: d.randbytes(30).replace(b"\n", b"") + b"\xff",
+    ],
+    "bad_text": [
+        lambda r, d: dumped(r).replace(b"The answer", b"The \\ud800 answer", 1),
+    ],
+    "too_deep": [
+        lambda r, d: changed(r, metadata={"a": json.loads("[" * 100 + "]" * 100)}),
+    ],
+    "not_object": [
+        lambda r, d: b"[1, 2]",
+        lambda r, d: b'"text"',
+        lambda r, d: b"null",
+        lambda r, d: b"7",
+    ],
+    "messages_missing": [
+        lambda r, d: b"{}",
+        lambda r, d: dumped({"uuid": "x", "text": "no turns"}),
+        lambda r, d: changed(r, messages=None),
+    ],
+    "messages_wrong_type": [
+        lambda r, d: changed(r, messages=5),
+        lambda r, d: changed(r, messages={"role": "user"}),
+        lambda r, d: changed(r, messages="[{'role': 'user'}]"),
+    ],
+    "message_not_object": [
+        lambda r, d: changed(r, messages=["user", "assistant"]),
+        lambda r, d: changed(r, messages=[None]),
+    ],
+    "role_wrong_type": [
+        lambda r, d: turned(r, role=1),
+        lambda r, d: turned(r, role=["user"]),
+    ],
+    "content_wrong_type": [
+        lambda r, d: turned(r, content=4),
+        lambda r, d: turned(r, content={"text": "a"}),
+        lambda r, d: turned(r, content=[{"type": "image"}]),
+    ],
+    "reasoning_wrong_type": [
+        lambda r, d: turned(r, reasoning_content=["a"]),
+    ],
+    "calls_wrong_type": [
+        lambda r, d: turned(r, tool_calls="call"),
+        lambda r, d: turned(r, tool_calls=[1]),
+    ],
+    "label_wrong_type": [
+        lambda r, d: changed(r, uuid=7),
+        lambda r, d: changed(r, license=["mit"]),
+        lambda r, d: changed(r, category={}),
+    ],
+    "tools_wrong_type": [
+        lambda r, d: changed(r, tools=3),
+    ],
+    "metadata_wrong_type": [
+        lambda r, d: changed(r, metadata=[1]),
+    ],
+    "role_unknown": [
+        lambda r, d: turned(r, role="bot"),
+        lambda r, d: turned(r, role=None),
+    ],
+    "prompt_empty": [
+        lambda r, d: turned(r, content=None),
+        lambda r, d: turned(r, content=" \n"),
+    ],
+    "messages_empty": [
+        lambda r, d: changed(r, messages=[]),
+    ],
+    "metadata_not_json": [
+        lambda r, d: changed(r, metadata="}{"),
+    ],
+    "text_damaged": [
+        lambda r, d: turned(r, content="a NUL \x00 in it"),
+        lambda r, d: turned(r, content="lost \ufffd it"),
+    ],
 }  # fmt: skip
 """By reason, ways to make a line that has it."""
 

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from rows import rows, write_lines, write_v1, write_v2
 
 import tracemill as tm
+from rows import rows, write_lines, write_v1, write_v2
 from tracemill.inspect.published import V1, V2
 
 

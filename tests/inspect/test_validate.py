@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rows import row, rows, write_lines, write_v1
 
 import tracemill as tm
+from rows import row, rows, write_lines, write_v1
 from tracemill.errors import UsageError
 from tracemill.inspect import crew
 from tracemill.inspect.languages import spoken
@@ -36,7 +36,7 @@ def spoilt(tmp_path_factory):
     """Two splits, some rows of which are spoilt."""
     out = tmp_path_factory.mktemp("validate")
     math, chat = rows("math", 300), rows("chat", 100)
-    for number in range(0, 30):
+    for number in range(30):
         math[number]["messages"][0]["content"] = "-"
     chat[7]["messages"].append({"role": "user", "content": "<script>alert(1)</script>"})
     chat[8]["messages"][1]["content"] = "I am Qwen, \x1b[31m<img src=x onerror=alert(1)>"

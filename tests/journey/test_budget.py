@@ -10,10 +10,10 @@ import pytest
 from campaign import answers, problem_recipe, published, run, unexplained, write_problems
 from tracemill.errors import BudgetSpent, EndpointError
 from tracemill.mill import build
-from tracemill.models.budget import accounts, total
+from tracemill.models import budget
+from tracemill.models.budget import total
 from tracemill.recipe_file import load_recipe
 from tracemill.report.audit import audit
-from tracemill.storage.journal import Journal
 from tracemill.testing import Faults, ScriptedServer
 from tracemill.testing.connection import Response
 
@@ -41,11 +41,7 @@ def unlimited(problems, tmp_path_factory):
 
 
 def paid(out, recipe):
-    journal = Journal(out / ".tracemill" / "journal", writable=False)
-    try:
-        return total(accounts(journal, recipe))
-    finally:
-        journal.close()
+    return total(budget.paid(out / ".tracemill" / "journal", recipe))
 
 
 def recipe_for(folder, path, url, *sets):
@@ -149,7 +145,7 @@ def test_a_limit_on_tokens_cannot_be_held_where_nobody_counts_them(problems, tmp
 
     with ScriptedServer(untold) as server:
         with pytest.raises(
-            EndpointError, match="none of .* replies says how many tokens .*budget.tokens cannot be held"
+            EndpointError, match=r"none of .* replies says how many tokens .*budget.tokens cannot be held"
         ):
             build(recipe_for(tmp_path, path, server.url, "budget.tokens=100000"), tmp_path / "run", workers=1)
         recipe = recipe_for(tmp_path, path, server.url)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from rows import row, rows, write_lines, write_v1, write_v2
 
 import tracemill as tm
+from rows import row, rows, write_lines, write_v1, write_v2
 from tracemill.errors import UsageError
 
 

@@ -11,8 +11,8 @@ from threading import Thread
 from urllib.parse import unquote
 
 import pytest
-from rows import rows, write_v1
 
+from rows import rows, write_v1
 from tracemill.reading.hub import is_hub_id
 
 COMMIT = "c0ffee" + "0" * 34

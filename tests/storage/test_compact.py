@@ -21,8 +21,9 @@ from tracemill.models.door import Door, NotStored
 from tracemill.models.teachers import open_pools
 from tracemill.models.wire import Failure, Request
 from tracemill.recipe import Recipe
+from tracemill.storage.entries import REPLY, Entry
 from tracemill.storage.fs import Fs
-from tracemill.storage.journal import REPLY, Entry, Journal
+from tracemill.storage.journal import Journal
 from tracemill.storage.lock import RunLock
 from tracemill.upkeep import compact
 

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from tracemill.errors import CorruptRun, DiskError, TracemillError
 from tracemill.identity import digest
-from tracemill.storage.journal import MAX_RANGES, OPEN_FILES, Entry, Journal, ranges_for
+from tracemill.storage.entries import Entry
+from tracemill.storage.journal import MAX_RANGES, OPEN_FILES, Journal, ranges_for
 from tracemill.storage.sqlite import FORMAT
 
 CHILD = """

@@ -20,6 +20,7 @@ Out = Annotated[Path, typer.Option("--out", help="Directory of the run; the same
 Workers = Annotated[int | None, typer.Option("--workers", help="Worker processes. [default: cores, at most 4]")]
 Limit = Annotated[int | None, typer.Option("--limit", help="Take only the first N prompts, in input order.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Progress = Annotated[str, typer.Option("--progress", help="How to show it on stderr: auto, live, plain, json or none.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change one key of the recipe: a.b=value. Repeatable.")]
 Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.")]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a run.")]
@@ -43,11 +44,13 @@ def _root(
 
 
 @app.command()
-def demo(out: Out = Path("demo"), workers: Workers = None, as_json: AsJson = False) -> None:
+def demo(
+    out: Out = Path("demo"), workers: Workers = None, progress: Progress = "auto", as_json: AsJson = False
+) -> None:
     """The whole journey offline, with the built-in teacher, in under a minute."""
     from tracemill.cli.build import run_demo
 
-    run_demo(out, workers, as_json)
+    run_demo(out, workers, progress, as_json)
 
 
 @app.command()
@@ -66,12 +69,45 @@ def build(
             help="Wait so long for a teacher that does not answer: 90s, 10m, 1h. [default: 15s if it never has, else 10m]",
         ),
     ] = None,
+    progress: Progress = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Build a dataset from a RECIPE. The same command goes on where an earlier one stopped."""
     from tracemill.cli.build import run_build
 
-    run_build(recipe, out, assignments or [], workers, engine, limit, wait, as_json)
+    run_build(recipe, out, assignments or [], workers, engine, limit, wait, progress, as_json)
+
+
+@app.command()
+def plan(
+    recipe: Recipe,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Directory of the run, new or begun. [default: a temporary one]")
+    ] = None,
+    assignments: Set = None,
+    limit: Limit = None,
+    pilot: Annotated[
+        int | None, typer.Option("--pilot", metavar="N", help="Ask N prompts and measure; a build in --out uses them.")
+    ] = None,
+    latency: Annotated[
+        str | None,
+        typer.Option("--latency", metavar="TIME", help="What a reply takes: 20s, 2m. [default: as measured]"),
+    ] = None,
+    reply_tokens: Annotated[
+        int | None, typer.Option("--reply-tokens", metavar="N", help="Tokens of a reply. [default: as measured]")
+    ] = None,
+    workers: Workers = None,
+    wait: Annotated[
+        str | None,
+        typer.Option("--wait-for-endpoint", metavar="TIME", help="As for build."),
+    ] = None,
+    progress: Progress = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """What a build of RECIPE would take: rows, calls, tokens, money, disk and time, before anything is spent."""
+    from tracemill.cli.plan import run_plan
+
+    run_plan(recipe, out, assignments or [], limit, pilot, latency, reply_tokens, workers, wait, progress, as_json)
 
 
 @app.command()
@@ -209,3 +245,22 @@ def stats(
     from tracemill.cli.inspect import show_stats
 
     show_stats(data, splits or [], tokenizer, workers, revision, as_json)
+
+
+@app.command()
+def restore(
+    data: Data,
+    sources: Annotated[
+        list[str], typer.Option("--source", help="A set that prompts were taken from: NAME=PATH. Repeatable.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="A new directory for the restored dataset.")],
+    splits: Splits = None,
+    pins: Annotated[
+        Path | None, typer.Option("--pins", help="restored-keys.parquet of an earlier run, to hold prompts against.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put withheld prompts back, from your own copies of the sets that they come from."""
+    from tracemill.cli.inspect import show_restoring
+
+    show_restoring(data, sources, out, splits or [], pins, as_json)

@@ -14,6 +14,7 @@ from tracemill.cli.show import Show
 from tracemill.cli.terminal import say, say_json
 from tracemill.errors import RecipeError, UsageError
 from tracemill.mill import BuildReport, build
+from tracemill.models.budget import spent_lines
 from tracemill.recipe import Recipe
 from tracemill.recipe.problems import Places
 from tracemill.recipe_file import load_recipe, read_recipe
@@ -28,6 +29,7 @@ def run_build(
     engine: str,
     limit: int | None,
     wait: str | None,
+    progress: str,
     as_json: bool,
 ) -> None:
     """Build a recipe and print what came of it."""
@@ -36,7 +38,7 @@ def run_build(
     seconds = None if wait is None else duration(wait, "--wait-for-endpoint")
     read, places = read_recipe(recipe, assignments)
     with told_where(read, places):
-        report = _with_progress(read, out, workers, limit, seconds)
+        report = _with_progress(read, out, workers, limit, progress, seconds)
     _print(report, as_json)
 
 
@@ -71,11 +73,11 @@ def _in_file(recipe: Recipe, places: Places, key: tuple[str | int, ...]) -> tupl
     return key
 
 
-def run_demo(out: Path, workers: int | None, as_json: bool) -> None:
+def run_demo(out: Path, workers: int | None, progress: str, as_json: bool) -> None:
     """Build the demo's recipe and say where everything lies."""
     with as_file(files("tracemill") / "recipes" / "demo.yaml") as path:
         recipe = load_recipe(path)
-    report = _with_progress(recipe, out, workers, None)
+    report = _with_progress(recipe, out, workers, None, progress)
     _print(report, as_json)
     if not as_json:
         say(
@@ -85,10 +87,10 @@ def run_demo(out: Path, workers: int | None, as_json: bool) -> None:
 
 
 def _with_progress(
-    recipe: Recipe, out: Path, workers: int | None, limit: int | None, wait: float | None = None
+    recipe: Recipe, out: Path, workers: int | None, limit: int | None, progress: str, wait: float | None = None
 ) -> BuildReport:
     give_memory_back()
-    with Show() as show:
+    with Show(progress) as show:
         return build(recipe, out, workers=workers, limit=limit, wait_for_endpoint=wait, watch=show)
 
 
@@ -100,4 +102,6 @@ def _print(report: BuildReport, as_json: bool) -> None:
     say(f"{report.rows:,} rows kept ({splits}); {report.sent:,} requests sent")
     for reason, count in report.lost.items():
         say(f"  {count:>8,}  {reason}")
+    for line in spent_lines(report.spent, report.rows):
+        say(f"spent:   {line}")
     say(f"dataset: {report.out / 'data'}\ncard:    {report.out / 'README.md'}")

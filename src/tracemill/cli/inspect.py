@@ -1,4 +1,4 @@
-"""`tracemill validate` and `stats`."""
+"""`tracemill validate`, `stats` and `restore`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tracemill.errors import UsageError
 from tracemill.inspect.stats import stats
 from tracemill.inspect.validate import validate
 from tracemill.legible import printable, quoted
+from tracemill.restore.run import restore
 from tracemill.storage.fs import REAL
 
 
@@ -47,6 +48,20 @@ def show_stats(
 ) -> None:
     """Count and print."""
     report = stats(data, split=splits or None, tokenizer=tokenizer, workers=workers, revision=revision)
+    typer.echo(json.dumps(report.to_json(), indent=1) if as_json else printable(report.to_text()))
+
+
+def show_restoring(
+    data: str, sources: list[str], out: Path, splits: list[str], pins: Path | None, as_json: bool
+) -> None:
+    """Restore and print."""
+    given = {}
+    for told in sources:
+        name, found, path = told.partition("=")
+        if not (name and found and path):
+            raise UsageError(f"--source {quoted(told)}: write NAME=PATH, such as lmsys=lmsys-chat-1m")
+        given[name] = path
+    report = restore(data, given, out, split=splits or None, pins=pins)
     typer.echo(json.dumps(report.to_json(), indent=1) if as_json else printable(report.to_text()))
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from tracemill.engines import worker
 from tracemill.engines.child import Child, start
-from tracemill.engines.messages import Order, Progress
+from tracemill.engines.messages import LARGEST, NO_SUMS, Order, Progress
 from tracemill.errors import BudgetSpent, DiskError, Interrupted, TracemillError
 from tracemill.gather.spool import Unit
 from tracemill.models.budget import Budget, spent_before
@@ -29,7 +29,6 @@ from tracemill.models.teachers import most_workers
 from tracemill.plan import Plan
 from tracemill.storage.flight import prepare
 from tracemill.storage.fs import REAL, Fs
-from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
 
 GRACE = 30.0
@@ -120,14 +119,6 @@ def _in_a_thread(run: _Run) -> Progress:
     return result[0]
 
 
-def _spent(plan: Plan, paths: RunPaths) -> dict[str, Any]:
-    journal = Journal(paths.journal, writable=False)
-    try:
-        return asdict(spent_before(journal, plan.recipe))
-    finally:
-        journal.close()
-
-
 class _Run:
     def __init__(self, engine: LocalEngine, plan: Plan, paths: RunPaths, units: list[Unit]) -> None:
         self.engine, self.plan, self.paths = engine, plan, paths
@@ -142,7 +133,9 @@ class _Run:
         self.deaths = 0
         self.began = time.time()
         self.budget = Budget(plan.recipe.budget, began=self.began)
-        self.spent = _spent(plan, paths) if plan.recipe.budget.any() else {}
+        self.spent: dict[str, Any] = {}
+        if plan.recipe.budget.any():
+            self.spent = asdict(spent_before(paths.journal, plan.recipe, engine.fs))
         prepare(paths.flight, self.workers, engine.fs, anew=True)
         self.error: TracemillError | None = None
         self.signals = 0
@@ -233,9 +226,7 @@ class _Run:
             elif "crash" in message:
                 self._stop(TracemillError(f"a worker met a defect of ours:\n{message['crash']}"))
         code = await child.process.wait()
-        self.past_stats.update(
-            {k: v for k, v in child.stats.items() if k not in ("in_flight", "limit", "open", "p50", "p95")}
-        )
+        self.past_stats.update({k: v for k, v in child.stats.items() if k not in NO_SUMS})
         self.past_fates.update(child.fates)
         self.children.remove(child)
         self.pending.extendleft(child.units.values())
@@ -320,9 +311,9 @@ class _Run:
 
     def _progress(self) -> Progress:
         stats, fates = Counter(self.past_stats), Counter(self.past_fates)
-        longest = {"p50": 0.0, "p95": 0.0}
+        largest: dict[str, float] = {}
         for child in self.children:
-            stats.update({k: v for k, v in child.stats.items() if k not in longest})
-            longest = {k: max(v, child.stats.get(k, 0.0)) for k, v in longest.items()}
+            stats.update({k: v for k, v in child.stats.items() if k not in LARGEST})
+            largest.update({k: max(v, largest.get(k, 0.0)) for k, v in child.stats.items() if k in LARGEST})
             fates.update(child.fates)
-        return Progress(self.total, self.done, {**stats, **longest}, dict(fates), self.draining)
+        return Progress(self.total, self.done, {**stats, **largest}, dict(fates), self.draining)

@@ -15,6 +15,7 @@ import os
 import pickle
 import signal
 import sys
+import time
 import traceback
 from collections import Counter
 from collections.abc import Coroutine, Iterable
@@ -28,7 +29,8 @@ from tracemill.errors import TracemillError
 from tracemill.gather.spool import Unit, load_spool
 from tracemill.models.budget import Budget, Spent, spent_by
 from tracemill.models.door import Door
-from tracemill.models.pool import GateClosed
+from tracemill.models.metrics import watch
+from tracemill.models.pool import GateClosed, Pool
 from tracemill.models.teachers import open_pools
 from tracemill.plan import Failed, Fate, Pipeline, Plan, Rejected
 from tracemill.recipe import Recipe
@@ -76,6 +78,7 @@ class Worker:
     async def serve(self, commands: asyncio.StreamReader) -> None:
         """Work until told that there is no more, or to stop."""
         reporter = asyncio.create_task(self._report())
+        watcher = asyncio.create_task(watch(lane for pool in self.pools.values() for lane in pool.lanes))
         try:
             async with MathChecker(
                 seconds=self.plan.recipe.verify.math.wall_clock, verdicts=Verdicts(self.paths.verdicts)
@@ -89,6 +92,7 @@ class Worker:
                 listener.cancel()
         finally:
             reporter.cancel()
+            watcher.cancel()
             for pool in self.pools.values():
                 await pool.shut()
             self.journal.close()
@@ -180,9 +184,22 @@ class Worker:
     def _tell(self) -> None:
         tally = asdict(self.door.tally)
         latencies = tally.pop("latencies")
-        paces = [lane.pace for pool in self.pools.values() for lane in pool.lanes]
-        in_flight, limit = sum(pace.in_flight for pace in paces), sum(int(pace.limit) for pace in paces)
-        say(stats={**tally, "in_flight": in_flight, "limit": limit, **percentiles(latencies)}, fates=dict(self.fates))
+        told = {**tally, **state_of(self.pools.values()), **percentiles(latencies)}
+        say(stats=told, fates=dict(self.fates))
+
+
+def state_of(pools: Iterable[Pool]) -> dict[str, float]:
+    """How asking stands: requests in flight, their limit, those that wait, and endpoints that do not answer."""
+    pools = list(pools)
+    paces = [lane.pace for pool in pools for lane in pool.lanes]
+    down = [since for pool in pools for lane in pool.lanes if (since := lane.breaker.open_since) is not None]
+    return {
+        "in_flight": sum(pace.in_flight for pace in paces),
+        "limit": sum(int(pace.limit) for pace in paces),
+        "waiting": sum(pool.waiting for pool in pools),
+        "down": len(down),
+        "down_for": round(time.monotonic() - min(down), 1) if down else 0.0,
+    }
 
 
 _parent = sys.stdout

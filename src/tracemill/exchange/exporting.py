@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +11,14 @@ from typing import Any
 
 import orjson
 
+from tracemill.engines.wanted import stored, walk
 from tracemill.errors import DiskError, UsageError
 from tracemill.gather.spool import open_spool
 from tracemill.legible import quoted
 from tracemill.mill import _check_place
-from tracemill.models.door import Door
-from tracemill.models.teachers import open_pools
-from tracemill.models.wire import Failure, Raw, Reply, Request
 from tracemill.plan import Plan
 from tracemill.recipe import Recipe
-from tracemill.respond.answer import answer
 from tracemill.storage.fs import REAL, Fs, disk_errors
-from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.lock import RunLock
 
@@ -88,11 +84,13 @@ async def _write(
 ) -> int:
     aside = file.with_name(f".{file.name}.tmp")
     count = 0
+    journal = stored(paths, fs)
     fs.mkdir(file.parent)
     try:
         with fs.create(aside) as target:
-            async for request in _wanted(plan, paths, fs, tell):
-                if request.teacher in bought:
+            async for walked in walk(plan, journal, tell):
+                request = walked.wanted
+                if request is not None and request.teacher in bought:
                     told = {"custom_id": request.key, "method": "POST", "url": URL, "body": request.body()}
                     with disk_errors(aside):
                         target.write(orjson.dumps(told) + b"\n")
@@ -104,46 +102,7 @@ async def _write(
         with suppress(DiskError):
             fs.unlink(aside)
         raise
-    return count
-
-
-class _Wanted(Exception):
-    """A build would send this request now."""
-
-    def __init__(self, request: Request) -> None:
-        super().__init__(request.key)
-        self.request = request
-
-
-class _Refuses:
-    """A sender that sends nothing: what comes to it is what the door does not find."""
-
-    async def send(self, request: Request) -> Raw:
-        raise _Wanted(request)
-
-    async def close(self) -> None:
-        pass
-
-
-async def _nothing_stored(request: Request) -> Reply | Failure:
-    raise _Wanted(request)
-
-
-async def _wanted(plan: Plan, paths: RunPaths, fs: Fs, tell: Callable[[str], None]) -> AsyncIterator[Request]:
-    """The first request of each sample that the journal does not answer, in key order."""
-    recipe = plan.recipe
-    is_new = not (paths.journal / "journal.json").is_file()
-    journal = None if is_new else Journal(paths.journal, writable=False, fs=fs)
-    ask = Door(journal, open_pools(recipe, sender=_Refuses())) if journal else _nothing_stored
-    try:
-        for number, unit in enumerate(plan.units, 1):
-            for prompt in plan.spool.read(unit):
-                for question in plan.questions.of(prompt):
-                    try:
-                        await answer(question, ask, recipe.seed, recipe.respond)
-                    except _Wanted as wanted:
-                        yield wanted.request
-            tell(f"{number} of {len(plan.units)} units")
     finally:
         if journal is not None:
             journal.close()
+    return count

@@ -25,8 +25,9 @@ from tracemill.models.wire import Failure, Reply, Request
 from tracemill.plan import Plan
 from tracemill.recipe import Recipe, secret_texts
 from tracemill.respond.answer import Question, answer
+from tracemill.storage.entries import IMPORTED, REPLY, Entry, serving
 from tracemill.storage.fs import REAL, Fs
-from tracemill.storage.journal import IMPORTED, REPLY, Entry, Journal, serving
+from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.lock import RunLock
 from tracemill.upkeep import holds_answer

@@ -115,11 +115,11 @@ def _unit(raw: bytes, begin: int, end: int, place: int) -> bytes | None:
             return None
     size = place - before if before >= 0 else after - place
     unit = raw[place : place + size] if before < 0 else raw[before:place]
+    least = max(SPAN, 600 if size < 8 else 0, 2000 if set(unit) <= _DECORATION else 0, REPEATS * size)
     anchor = place if before < 0 else before
     first, last = anchor, anchor + size
-    while first - size >= begin and raw[first - size : first] == unit:
+    while last - first < least and first - size >= begin and raw[first - size : first] == unit:
         first -= size
-    while last + size <= end and raw[last : last + size] == unit:
+    while last - first < least and last + size <= end and raw[last : last + size] == unit:
         last += size
-    least = max(SPAN, 600 if size < 8 else 0, 2000 if set(unit) <= _DECORATION else 0)
-    return unit if last - first >= max(least, REPEATS * size) else None
+    return unit if last - first >= least else None

@@ -29,6 +29,8 @@ _LEAK = re.compile(
 
 SCRIPT_SHARE = 0.05
 """Of an answer's characters; the share at which SFT-Collection drops a row."""
+ASKED_IN_SCRIPT = 3
+"""So many such characters in a prompt, among whatever code, and an answer in them is no surprise."""
 OWN_SCRIPT = ("ja", "zh", "ko")
 """Languages that are written in these scripts."""
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
@@ -75,7 +77,7 @@ def scripts(block: Block, languages: list[str]) -> dict[int, str]:
         answer = answers[row].decode(errors="replace")
         held = _CJK.findall(answer)
         prompt = block.prompts[row].decode(errors="replace")
-        if len(held) >= SCRIPT_SHARE * len(answer) and len(_CJK.findall(prompt)) < SCRIPT_SHARE * len(prompt):
+        if len(held) >= SCRIPT_SHARE * len(answer) and len(_CJK.findall(prompt)) < ASKED_IN_SCRIPT:
             found[row] = f"{len(held)} of {len(answer)} characters: {''.join(held[:20])}"
     return found
 
@@ -88,7 +90,7 @@ def truncated(block: Block) -> dict[int, str]:
     fenced = np.unique(answers.owners(runs)).tolist() if len(runs) else []
     for row in fenced:
         answer = answers[row].decode(errors="replace")
-        if len(re.findall(r"^\s*```", answer, re.MULTILINE)) % 2:
+        if len(re.findall(r"^[ \t]*```", answer, re.MULTILINE)) % 2:
             found[row] = "an open code block"
     for row in np.flatnonzero(pc.equal(block.texts("finish_reason"), "length").fill_null(False)).tolist():
         found.setdefault(row, "finish_reason is length")

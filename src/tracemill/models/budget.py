@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from tracemill.errors import BudgetSpent, EndpointError
 from tracemill.recipe import Limits, Recipe
 from tracemill.storage.flight import Flown
+from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.journal import Journal
 
 TELLS_NOTHING = 20
@@ -83,8 +85,10 @@ class Account:
             f"{self.requests:,} requests, {self.prompt_tokens:,} + {self.completion_tokens:,} tokens"
             + (f", {self.tokens / rows:,.0f} for each kept row" if rows else "")
         ]
-        if self.cost is not None and self.tokens:
-            parts.append(f"cost {money(self.cost)}" + (f", {money(self.cost / rows)} for each kept row" if rows else ""))
+        if self.cost:
+            parts.append(
+                f"cost {money(self.cost)}" + (f", {money(self.cost / rows)} for each kept row" if rows else "")
+            )
         if self.uncounted:
             parts.append(f"{self.uncounted:,} replies whose tokens were not told")
         return "; ".join(parts)
@@ -110,9 +114,26 @@ def accounts(journal: Journal, recipe: Recipe) -> dict[str, Account]:
     return out
 
 
+def paid(directory: Path, recipe: Recipe, fs: Fs = REAL) -> dict[str, Account]:
+    """The same for the journal in a directory."""
+    journal = Journal(directory, writable=False, fs=fs)
+    try:
+        return accounts(journal, recipe)
+    finally:
+        journal.close()
+
+
 def total(of: Mapping[str, Account]) -> Account:
     """All teachers together."""
     return sum(of.values(), Account())
+
+
+def spent_lines(of: Mapping[str, Account], rows: int) -> list[str]:
+    """What was spent, for a person: all of it, and each teacher where there are several."""
+    lines = [total(of).to_text(rows)]
+    if len(of) > 1:
+        lines += [f"{name}: {account.to_text(0)}" for name, account in of.items()]
+    return lines
 
 
 def _cost(recipe: Recipe, name: str, prompt: int, completion: int) -> float | None:
@@ -127,9 +148,9 @@ def spent_by(flown: Flown) -> Spent:
     return Spent(flown.sent, flown.tokens, flown.cost, flown.replies, flown.open)
 
 
-def spent_before(journal: Journal, recipe: Recipe) -> Spent:
-    """What earlier calls have spent, from what the journal holds; a teacher without a price cost nothing."""
-    found = accounts(journal, recipe).values()
+def spent_before(directory: Path, recipe: Recipe, fs: Fs = REAL) -> Spent:
+    """What earlier calls have spent, from the journal in a directory; a teacher without a price cost nothing."""
+    found = paid(directory, recipe, fs).values()
     return Spent(
         sum(a.requests for a in found),
         sum(a.tokens for a in found),

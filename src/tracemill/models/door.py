@@ -20,8 +20,9 @@ from tracemill.models.pool import GateClosed, Lane, Pool
 from tracemill.models.replies import Unreadable, finish_reason, parsed, read_told, usage
 from tracemill.models.wire import Failure, Raw, Reply, Request, TransportError
 from tracemill.record import Usage
+from tracemill.storage.entries import REPLY, Entry, serving
 from tracemill.storage.flight import FlightRecorder
-from tracemill.storage.journal import REPLY, Entry, Journal, serving
+from tracemill.storage.journal import Journal
 
 DENIALS = 5
 """So many denials without a reply between them stop the run."""

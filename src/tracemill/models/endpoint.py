@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -13,6 +14,7 @@ from tracemill.models.masking import Mask
 from tracemill.models.wire import Raw, Request, TransportError
 from tracemill.recipe import Teacher, resolve_secret, secret_texts
 
+METRICS_SECONDS = 5.0
 LONGEST_WAIT = 600.0
 """Seconds that a Retry-After header may ask for; a longer wait is cut to this."""
 
@@ -30,6 +32,7 @@ class Endpoint:
             headers["authorization"] = f"Bearer {resolve_secret(teacher.api_key, f'{where}.api_key')}"
         self._mask = Mask(secret_texts(teacher, where))
         self._server = Server(url or teacher.url, headers)
+        self._root = Server(root_of(url or teacher.url), headers)
 
     async def send(self, request: Request) -> Raw:
         """Send once; the whole reply within the deadline, or TransportError."""
@@ -49,9 +52,23 @@ class Endpoint:
             retry_after=retry_after(told.get("retry-after")),
         )
 
+    async def metrics(self) -> str | None:
+        """What GET /metrics beside the API says, or None where there is none."""
+        try:
+            response = await self._root.send("GET", "/metrics", seconds=METRICS_SECONDS)
+        except HttpError:
+            return None
+        return response.body.decode(errors="replace") if response.status == 200 else None
+
     async def close(self) -> None:
         """Let go of the connections."""
         self._server.close()
+        self._root.close()
+
+
+def root_of(url: str) -> str:
+    """A base URL without its API version: where vLLM has its /metrics."""
+    return re.sub(r"/v\d+/?$", "", url)
 
 
 def retry_after(header: str | None) -> float | None:

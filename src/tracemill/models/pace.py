@@ -12,20 +12,28 @@ import random
 import time
 
 START = 64
-CUT = 0.75
-"""Of the limit, what is left when a round showed far too much."""
+CUT = 0.5
+"""Of the limit, what is left at least when a round showed far too much."""
 STEP_BACK = 0.9
 """Of the limit, what is left when it had only just been raised too far."""
+TOUCHED = 0.94
+"""Of the limit, what is left after one refusal just below the known ceiling."""
+FAR = 0.7
+"""Of the ceiling: below it the limit grows by a tenth a round."""
 SIGN = 0.01
 """Share of refusals in a round that is a sign of overload, above twice the noise."""
 FLOOD = 0.3
 """Share of refusals that is no noise, whatever happens at a lower limit."""
+FLAT = 1.05
+"""Growth of the rate that is none."""
+QUEUE = 0.1
+"""Share of our requests that may wait inside an endpoint."""
 FEWEST = 10
 """Outcomes in a round, at least."""
 FIRST_HOLD, LONGEST_HOLD = 0.1, 10.0
 """Seconds for which nothing is sent while everything is refused; doubled each time. Long enough to be no storm at one
 request at a time, short enough to be back soon after an outage."""
-FORGET = 50
+FORGET = 12
 """Rounds without a sign after which a known ceiling is forgotten."""
 
 
@@ -44,7 +52,10 @@ class Pace:
         self._hold = FIRST_HOLD
         self._since_reply = 0
         self._outcomes = self._refusals = 0
+        self._waited, self._round = 0.0, time.monotonic()
         self._judged: tuple[float, float] | None = None
+        self._mark = (0.0, 0.0)
+        """Limit and rate (replies a second) when slow start last looked."""
         self._calm = 0
 
     def free(self) -> bool:
@@ -66,6 +77,8 @@ class Pace:
         full = self.in_flight >= int(self.limit)
         self.in_flight -= 1
         if refused:
+            if self._near_ceiling() and entered >= self._cut_at and self.noise < SIGN:
+                self._set(max(1.0, TOUCHED * self.limit), time.monotonic())
             self._since_reply += 1
             if self._since_reply >= max(FEWEST, 2 * int(self.limit)):
                 self._hold_back(wait)
@@ -75,33 +88,58 @@ class Pace:
             if full:
                 self._grow()
         if entered >= self._cut_at:  # what was sent before the last cut tells of the old limit
-            self._count(refused)
+            self._count(entered, refused)
 
     def queued(self, waiting: int) -> None:
         """Hear that so many of our requests wait inside the endpoint (vLLM queues instead of refusing)."""
-        if waiting > max(2, self.limit * 0.1):
+        if waiting > max(2, QUEUE * self.limit):
             self._ceiling = self.limit
-            self._set(max(1.0, self.limit - waiting), time.monotonic())
+            # A few stay in the queue, so that no place in the endpoint is ever empty.
+            self._set(max(1.0, self.limit - waiting * (1 - QUEUE)), time.monotonic())
+
+    def _near_ceiling(self) -> bool:
+        return not self._slow_start and self._ceiling is not None and self.limit >= STEP_BACK * self._ceiling
 
     def _grow(self) -> None:
         if self._slow_start:
             step = 1.0
-        elif self._ceiling is not None and self.limit >= STEP_BACK * self._ceiling:
+        elif self._near_ceiling():
             step = 0.2 / self.limit
+        elif self._ceiling is not None and self.limit < FAR * self._ceiling:
+            step = max(0.1, 1 / self.limit)
         else:
             step = 1 / self.limit
         self.limit = min(float(self.most), self.limit + step)
 
-    def _count(self, refused: bool) -> None:
+    def _count(self, entered: float, refused: bool) -> None:
         self._outcomes += 1
         self._refusals += refused
-        if self._outcomes >= max(FEWEST, int(self.limit)) or (refused and self._refusals > max(3, FLOOD * self.limit)):
-            share = self._refusals / self._outcomes
+        now = time.monotonic()
+        if not refused:
+            self._waited += now - entered
+        if self._outcomes >= max(FEWEST, int(self.limit)):
+            share, good = self._refusals / self._outcomes, self._outcomes - self._refusals
+            # Little's law: those that were being answered are as many as came in, times how long each took.
+            borne = self._waited / max(now - self._round, 1e-6) if good else 0.0
+            rate = good / max(now - self._round, 1e-6)
             self._outcomes = self._refusals = 0
-            self._judge(share)
+            self._waited, self._round = 0.0, now
+            self._judge(share, borne)
+            if self._slow_start and self.in_flight >= 0.8 * self.limit:
+                self._look_at_rate(rate)
 
-    def _judge(self, share: float) -> None:
-        """Draw the consequence of one round."""
+    def _look_at_rate(self, rate: float) -> None:
+        """End slow start where half as many requests more have brought no more replies a second: they only queue."""
+        limit_then, rate_then = self._mark
+        if self.limit < 1.5 * limit_then:
+            return
+        if rate < FLAT * rate_then:
+            self._ceiling = self.limit
+            self._set(limit_then, time.monotonic())
+        self._mark = (self.limit, rate)
+
+    def _judge(self, share: float, borne: float) -> None:
+        """Draw the consequence of one round, in which so many requests were being answered at a time."""
         before, self._judged = self._judged, None
         if before is not None:
             limit_then, share_then = before
@@ -119,12 +157,15 @@ class Pace:
         self._judged = (self.limit, share)
         gently = not self._slow_start and self._ceiling is not None and share < FLOOD / 3
         self._ceiling = self.limit
-        self._set(max(1.0, self.limit * (STEP_BACK if gently else CUT)), time.monotonic())
+        least, most = CUT * self.limit, STEP_BACK * self.limit
+        self._set(max(1.0, most if gently else min(max(borne, least), most)), time.monotonic())
 
     def _set(self, limit: float, now: float) -> None:
         self.limit = limit
         self._slow_start = False
-        self._cut_at = now
+        self._cut_at = self._round = now
+        self._outcomes = self._refusals = 0
+        self._waited = 0.0
 
     def _hold_back(self, wait: float | None) -> None:
         """Nothing but refusals: leave it alone for a while."""

@@ -67,6 +67,11 @@ class Pool:
     def most(self) -> int:
         return sum(lane.pace.most for lane in self.lanes)
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a place."""
+        return len(self._waiting)
+
     async def enter(self, home: str, first: bool = True) -> Lane:
         """Wait for a place in flight at one of the endpoints; give it back with `leave`.
 

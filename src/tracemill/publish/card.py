@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -16,6 +17,7 @@ import yaml
 import tracemill
 from tracemill.ledger import Ledger
 from tracemill.recipe import Recipe
+from tracemill.recipe.teacher import Price
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
          (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"))  # fmt: skip
@@ -45,6 +47,27 @@ HUB_LICENSES = frozenset(
 COLUMNS = ("category", "language", "generator", "reasoning", "license", "source_license")
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the replies of one generator took, over the rows that they became. A function of the replies alone: what was
+    asked again, or in vain, is not in it, for it depends on how a run went.
+    """
+
+    kept: int = 0
+    """Rows that passed."""
+    told: int = 0
+    """Rows, kept and rejected, whose endpoint counted tokens."""
+    rows: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def plus(self, kept: int, told: int, rows: int, prompt_tokens: int, completion_tokens: int) -> Usage:
+        """With so many more of each."""
+        more = (kept, told, rows, prompt_tokens, completion_tokens)
+        mine = (self.kept, self.told, self.rows, self.prompt_tokens, self.completion_tokens)
+        return Usage(*(a + b for a, b in zip(mine, more, strict=True)))
+
+
 @dataclass(frozen=True)
 class CardFacts:
     """Whatever the card tells."""
@@ -55,6 +78,8 @@ class CardFacts:
     """Kept rows by `COLUMNS`."""
     ledger: Ledger
     files: list[dict[str, Any]]
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+    """By generator."""
 
     @property
     def total(self) -> int:
@@ -87,6 +112,7 @@ def write_card(facts: CardFacts) -> str:
         *_exclusion(facts),
         *_structure(recipe),
         *_making(recipe),
+        *_effort(facts),
         *_sources(facts),
         *_rights(recipe),
         *_citation(recipe),
@@ -183,6 +209,46 @@ def _making(recipe: Recipe) -> list[str]:
         "",
         *_table(("model", "revision", "sampling"), rows),
     ]
+
+
+def _effort(facts: CardFacts) -> list[str]:
+    """Tokens, and money where the recipe has prices, in all and for each kept row."""
+    used = {name: usage for name, usage in sorted(facts.usage.items()) if usage.told}
+    if not used:
+        return []
+    priced = any(_price(facts.recipe, name) for name in used)
+    head = ("model", "rows answered", "kept", "prompt tokens", "reply tokens", "tokens for a kept row")
+    rows = []
+    for name, usage in used.items():
+        tokens = usage.prompt_tokens + usage.completion_tokens
+        row: tuple[Any, ...] = (name, usage.rows, usage.kept, usage.prompt_tokens, usage.completion_tokens)
+        row += (_each(tokens, usage.kept, ",.0f"),)
+        if priced:
+            price = _price(facts.recipe, name)
+            cost = price.of(usage.prompt_tokens, usage.completion_tokens) if price else None
+            row += (("not given",) * 2) if cost is None else (f"{cost:.6g}", _each(cost, usage.kept, ".4g"))
+        rows.append(row)
+    untold = sum(usage.rows - usage.told for usage in facts.usage.values())
+    out = [
+        "## What it took",
+        "",
+        "Tokens of the replies that rows were made of, those of rejected rows included, as the endpoints counted them. "
+        "What was asked again or in vain is not in it."
+        + (f" For {untold:,} rows nobody counted." if untold else "")
+        + (" Cost is by the recipe's prices." if priced else ""),
+        "",
+    ]
+    return out + _table((*head, "cost", "cost of a kept row") if priced else head, rows)
+
+
+def _each(amount: float, rows: int, form: str) -> str:
+    return format(amount / rows, form) if rows else "none kept"
+
+
+def _price(recipe: Recipe, generator: str) -> Price | None:
+    """What a model's tokens cost: None if that is not known, or not the same with all teachers that serve it."""
+    prices = {teacher.price for teacher in recipe.teachers.values() if teacher.model == generator}
+    return prices.pop() if len(prices) == 1 else None
 
 
 def _sources(facts: CardFacts) -> list[str]:

@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import tracemill
 from tracemill import identity
+from tracemill.columns import table_of
 from tracemill.layouts import layout_schema, to_layout
 from tracemill.ledger import Ledger
-from tracemill.publish.card import CardFacts, write_card
+from tracemill.publish.card import CardFacts, Usage, write_card
 from tracemill.recipe import Recipe
 from tracemill.record import BadLine, Sample
-from tracemill.schema import FAILED_SCHEMA, REJECTED_SCHEMA, SCHEMA, from_table, table_of, to_row
+from tracemill.schema import FAILED_SCHEMA, REJECTED_SCHEMA, SCHEMA, from_table, to_row
 from tracemill.storage.fs import REAL, Fs, crash_point
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.manifest import Manifest, commit, keep
@@ -33,10 +35,36 @@ class Counts:
 
     rows: Counter[tuple[str, str, str, str, str, str]] = field(default_factory=Counter)
     """By (category, language, generator, reasoning, license, source_license)."""
+    usage: dict[str, Usage] = field(default_factory=dict)
+    """By generator: tokens of the replies that rows were made of, the rejected ones too."""
 
     def add(self, table: pa.Table) -> None:
         names = ("category", "language", "generator", "reasoning", "license", "source_license")
         self.rows.update(zip(*(table.column(n).to_pylist() for n in names), strict=True))
+        self.add_usage(table, kept=True)
+
+    def add_usage(self, table: pa.Table, *, kept: bool) -> None:
+        """Count what the replies of some rows took; all that the rows say of it."""
+        told = table.column("usage")
+        plain = pa.table(
+            {
+                "generator": table.column("generator"),
+                "prompt": pc.struct_field(told, "prompt_tokens"),
+                "completion": pc.struct_field(told, "completion_tokens"),
+            }
+        )
+        sums = plain.group_by("generator").aggregate(
+            [("generator", "count"), ("completion", "count"), ("prompt", "sum"), ("completion", "sum")]
+        )
+        for row in sums.to_pylist():
+            before = self.usage.get(row["generator"], Usage())
+            self.usage[row["generator"]] = before.plus(
+                row["generator_count"] if kept else 0,
+                row["completion_count"],
+                row["generator_count"],
+                row["prompt_sum"] or 0,
+                row["completion_sum"] or 0,
+            )
 
 
 class _Split:
@@ -110,6 +138,7 @@ def publish(
     for batch in _bad_tables(bad_lines, recipe):
         rejected.write(batch)
     for table in _tables(units, notes, "rejected"):
+        counts.add_usage(table, kept=False)
         rejected.write(table)
     failed = _Split(paths, "failed", FAILED_SCHEMA, recipe, fs)
     for table in _tables(units, notes, "failed"):
@@ -119,7 +148,7 @@ def publish(
     crash_point("publish.written")
     files = [entry for name in sorted(splits) for entry in splits[name].entries("data", split=name)]
     files += [*rejected.entries("rejected"), *failed.entries("failed")]
-    facts = CardFacts(recipe, list(inputs), counts.rows, ledger, files)
+    facts = CardFacts(recipe, list(inputs), counts.rows, ledger, files, counts.usage)
     content = {
         "dataset": {"name": recipe.name, "version": recipe.version, "license": recipe.license},
         "plan": fingerprint,
@@ -139,7 +168,9 @@ def publication(recipe: Recipe, fingerprint: str, notes: list[UnitNote]) -> str:
         mode="json", include={"name", "version", "license", "description", "contact", "citation", "publish"}
     )
     sources = [source.model_dump(mode="json", exclude={"path"}) for source in recipe.prompts]
-    return identity.digest([fingerprint, about, sources, [[note.ledger, note.files] for note in notes]])
+    told = [fingerprint, about, sources, [[note.ledger, note.files] for note in notes]]
+    prices = {name: teacher.price.model_dump() for name, teacher in recipe.teachers.items() if teacher.price}
+    return identity.digest([*told, prices] if prices else told)
 
 
 def _tables(units: UnitStore, notes: list[UnitNote], kind: str) -> Iterator[pa.Table]:

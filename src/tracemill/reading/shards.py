@@ -37,8 +37,6 @@ ALIASES = {"tool": "tool_calling"}
 _NUMBERED = re.compile(r"^(?P<name>.*?)[-_.]?(?:\d{3,}|\d+-of-\d+)(?:[-_.]of[-_.]\d+)?$")
 _TRANSLATED = re.compile(r"(?:^|[_-])([a-z]{2})_translated(?=_|$)")
 _NO_NAME = ("", "part", "shard", "data", "file", "chunk", "dataset", "cache")
-_NOT_DATA = ("rejected", "failed")
-"""Directories of a run whose rows were left out of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +133,10 @@ def _in_directory(root: Path, fs: Fs) -> Iterator[Shard]:
         for split in _saved_splits(root, fs):
             yield from (make_shard(path, root, split) for path in sorted((root / split).glob("*.arrow")))
         return
-    run = (root / "manifest.json").is_file() and (root / "data").is_dir()
+    ours = (root / "manifest.json").is_file() or (root / "restored.json").is_file()
     files = sorted(p for p in root.rglob("*") if p.is_file() and _is_data(p, root))
-    if run:
-        files = [p for p in files if p.relative_to(root).parts[0] not in _NOT_DATA]
+    if ours and (root / "data").is_dir():
+        files = [p for p in files if p.relative_to(root).parts[0] == "data"]
     patterns = _configured(root, fs)
     for path in files:
         name = path.relative_to(root).as_posix()

@@ -14,7 +14,8 @@ from tracemill.errors import UsageError
 from tracemill.legible import one_line
 from tracemill.plan import Plan
 from tracemill.publish.dataset import split_of
-from tracemill.storage.journal import Entry, Journal
+from tracemill.storage.entries import Entry
+from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.parquet import read_batches
 from tracemill.storage.units import KINDS, UnitStore

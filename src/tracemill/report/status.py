@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tracemill.charter import open_plan
+from tracemill.engines.messages import Progress
 from tracemill.errors import Locked
+from tracemill.models.budget import Account, accounts, spent_lines, total
 from tracemill.storage.journal import Journal
 from tracemill.storage.lock import RunLock
 from tracemill.storage.manifest import newest
@@ -33,10 +35,21 @@ class Status:
     """Rows by split of the manifest in force; empty before the first."""
     live: dict[str, Any]
     """What the running process last wrote to status.json; empty if none runs."""
+    spent: dict[str, Account]
+    """By teacher: what the run has cost until now, by all that the journal holds."""
+
+    @property
+    def kept(self) -> int:
+        """Rows of committed units that passed every check."""
+        return self.fates.get("kept", 0)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return self.__dict__
+        return {
+            **self.__dict__,
+            "spent": total(self.spent).to_json(self.kept),
+            "teachers": {name: account.to_json(self.kept) for name, account in self.spent.items()},
+        }
 
     def to_text(self) -> str:
         """For a person."""
@@ -48,8 +61,11 @@ class Status:
         lines += [
             f"  {count:>9,} {fate}" for fate, count in sorted(self.fates.items(), key=lambda f: (f[0] != "kept", f[0]))
         ]
+        lines += [f"  spent     {line}" for line in spent_lines(self.spent, self.kept)]
         shown = ", ".join(f"{s} {n:,}" for s, n in self.published.items())
         lines.append(f"  published {shown or 'nothing yet'}")
+        if self.live and self.state == "running":
+            lines += [f"  now       {line}" for line in Progress.from_json(self.live).lines()]
         return "\n".join(lines)
 
 
@@ -86,6 +102,7 @@ def status(root: str | Path) -> Status:
     journal = Journal(paths.journal, writable=False)
     try:
         counts = journal.counts()
+        spent = accounts(journal, plan.recipe)
     finally:
         journal.close()
     manifest = newest(paths)
@@ -105,4 +122,5 @@ def status(root: str | Path) -> Status:
         counts,
         published,
         told if running else {},
+        spent,
     )

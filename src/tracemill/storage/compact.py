@@ -19,8 +19,9 @@ from typing import Any
 
 from tracemill.errors import CorruptRun, DiskError, Locked
 from tracemill.storage.dictionaries import SAMPLE_BYTES, keep, packer, train
+from tracemill.storage.entries import COLUMNS, REPLY, Entry, row_of
 from tracemill.storage.fs import REAL, Fs, crash_point, disk_errors
-from tracemill.storage.journal import _COLUMNS, REPLY, Entry, Journal, _row
+from tracemill.storage.journal import Journal
 from tracemill.storage.sqlite import FORMAT, connect, damage_told, disk_error
 
 COMPACT_POINTS = ("compact.settled", "compact.written", "compact.renamed")
@@ -172,9 +173,9 @@ class _File:
         """Ids of the entries that go, and why each of them may."""
         gone = {}
         several = "SELECT key FROM replies GROUP BY key HAVING count(*) > 1"
-        query = f"SELECT {_COLUMNS}, id FROM replies WHERE key IN ({several}) ORDER BY key, id"  # noqa: S608
+        query = f"SELECT {COLUMNS}, id FROM replies WHERE key IN ({several}) ORDER BY key, id"  # noqa: S608
         for _, rows in groupby(old.execute(query), key=lambda row: row[0]):
-            ids, entries = zip(*((row[-1], self.reader._entry(row[:-1])) for row in rows), strict=True)
+            ids, entries = zip(*((row[-1], self.reader.read(row[:-1])) for row in rows), strict=True)
             for place, instead in superseded(entries, self.readable).items():
                 gone[ids[place]] = f"{entries[place].outcome}, then {instead}"
         return gone
@@ -191,16 +192,16 @@ class _File:
                 new.execute("PRAGMA synchronous=OFF")  # synced as a whole below
                 indexes = _copy_schema(old, new)
                 new.execute("BEGIN")
-                for row in old.execute(f"SELECT {_COLUMNS}, id FROM replies ORDER BY id"):  # noqa: S608
-                    entry = self.reader._entry(row[:-1])
+                for row in old.execute(f"SELECT {COLUMNS}, id FROM replies ORDER BY id"):  # noqa: S608
+                    entry = self.reader.read(row[:-1])
                     kind = "replies" if entry.outcome == REPLY else "failures"
                     self.before[kind] += 1
                     if row[-1] in gone:
                         continue
                     self.after[kind] += 1
-                    packed = (*_row(entry, zipper), row[-1])
+                    packed = (*row_of(entry, zipper), row[-1])
                     marks = ", ".join("?" * len(packed))
-                    new.execute(f"INSERT INTO replies ({_COLUMNS}, id) VALUES ({marks})", packed)  # noqa: S608
+                    new.execute(f"INSERT INTO replies ({COLUMNS}, id) VALUES ({marks})", packed)  # noqa: S608
                     told.update(repr((row[-1], entry)).encode(errors="surrogatepass"))
                 for index in indexes:
                     new.execute(index)
@@ -227,8 +228,8 @@ class _File:
         left = SAMPLE_BYTES
         step = max(1, len(ids) // 2000)
         for number in ids[::step]:
-            query = f"SELECT {_COLUMNS} FROM replies WHERE id = ?"  # noqa: S608
-            body = self.reader._entry(old.execute(query, (number,)).fetchone()).body
+            query = f"SELECT {COLUMNS} FROM replies WHERE id = ?"  # noqa: S608
+            body = self.reader.read(old.execute(query, (number,)).fetchone()).body
             left -= len(body)
             if left < 0:
                 return
@@ -239,8 +240,8 @@ class _File:
         told, reader = hashlib.sha256(), Journal(self.path.parent, writable=False, fs=self.fs)
         with closing(connect(self.aside, writable=False)) as new, damage_told(self.aside):
             reader._unzip.learn(new)
-            for row in new.execute(f"SELECT {_COLUMNS}, id FROM replies ORDER BY id"):  # noqa: S608
-                entry = reader._entry(row[:-1])
+            for row in new.execute(f"SELECT {COLUMNS}, id FROM replies ORDER BY id"):  # noqa: S608
+                entry = reader.read(row[:-1])
                 told.update(repr((row[-1], entry)).encode(errors="surrogatepass"))
         return told.digest()
 

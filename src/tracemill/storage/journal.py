@@ -16,9 +16,7 @@ import queue
 import sqlite3
 import threading
 import time
-import zlib
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +26,7 @@ import zstandard
 
 from tracemill.errors import CorruptRun, TracemillError
 from tracemill.storage.dictionaries import Unpacker
+from tracemill.storage.entries import COLUMNS, IMPORTED, Entry, entry_of, row_of, serving
 from tracemill.storage.fs import REAL, Fs, crash_point
 from tracemill.storage.sqlite import (
     FORMAT,
@@ -52,37 +51,6 @@ KNOWN_FILES = 3
 """Files whose keys are held in memory, some 80 bytes each: units come in the order of the files."""
 PROMPTS_PER_RANGE = 10_000
 MAX_RANGES = 256
-REPLY = "reply"
-IMPORTED = "imported:"
-"""What the endpoint of an answer begins with that was bought elsewhere."""
-
-_COLUMNS = (
-    "key, outcome, status, max_tokens, finish_reason, prompt_tokens, completion_tokens, attempt, latency_ms, at, "
-    "teacher, endpoint, model, body, crc"
-)
-LARGEST_INTEGER = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One reply, or one failed attempt, as the journal keeps it."""
-
-    key: str
-    outcome: str
-    """"reply" for any HTTP 200, whatever its body; else the class of the failure."""
-    max_tokens: int
-    attempt: int
-    body: bytes = b""
-    status: int | None = None
-    finish_reason: str | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    latency_ms: int | None = None
-    at: float = 0.0
-    """Unix time; for people only, never published."""
-    teacher: str = ""
-    endpoint: str = ""
-    model: str | None = None
 
 
 def ranges_for(prompts: int) -> int:
@@ -91,26 +59,6 @@ def ranges_for(prompts: int) -> int:
     while ranges < MAX_RANGES and ranges * PROMPTS_PER_RANGE < prompts:
         ranges *= 2
     return ranges
-
-
-def serving(entries: Sequence[Entry], max_tokens: int) -> Entry | None:
-    """Which of a request's entries, oldest first, answers it with this limit.
-
-    A reply serves if it ended by itself, or was cut at or above the limit asked now. Among several, the first that
-    ended by itself; else the one with the highest limit; else the last that does not say how it ended.
-    """
-    cut: Entry | None = None
-    silent: Entry | None = None
-    for entry in entries:
-        if entry.outcome != REPLY:
-            continue
-        if entry.finish_reason is None:
-            silent = entry
-        elif entry.finish_reason != "length":
-            return entry
-        elif entry.max_tokens >= max_tokens and (cut is None or entry.max_tokens > cut.max_tokens):
-            cut = entry
-    return cut or silent
 
 
 @dataclass(slots=True)
@@ -211,9 +159,9 @@ class Journal:
         reader = self._reader(number)
         if reader is None:
             return []
-        query = f"SELECT {_COLUMNS} FROM replies WHERE key = ? ORDER BY id"  # noqa: S608  our own column names
+        query = f"SELECT {COLUMNS} FROM replies WHERE key = ? ORDER BY id"  # noqa: S608  our own column names
         with damage_told(self._path(number)):
-            return [self._entry(row) for row in reader.execute(query, (bytes.fromhex(key),))]
+            return [self.read(row) for row in reader.execute(query, (bytes.fromhex(key),))]
 
     def counts(self) -> dict[str, int]:
         """Entries by outcome, over the whole journal."""
@@ -233,9 +181,9 @@ class Journal:
         """
         out: dict[str, tuple[int, ...]] = {}
         query = (
-            "SELECT teacher, count(*), sum(outcome = 'reply'), sum(coalesce(prompt_tokens, 0)), "
+            "SELECT teacher, count(*), sum(outcome = 'reply'), sum(coalesce(prompt_tokens, 0)), "  # noqa: S608  our own words
             "sum(coalesce(completion_tokens, 0)), sum(outcome = 'reply' AND completion_tokens IS NULL) "
-            f"FROM replies WHERE endpoint NOT LIKE '{IMPORTED}%' GROUP BY teacher"  # noqa: S608
+            f"FROM replies WHERE endpoint NOT LIKE '{IMPORTED}%' GROUP BY teacher"
         )
         for number in range(self.ranges):
             reader = self._reader(number)
@@ -257,8 +205,8 @@ class Journal:
                     with damage_told(path):
                         said = [row[0] for row in reader.execute("PRAGMA integrity_check(5)")]
                         wrong += [f"{path.name}: {line}" for line in said if line != "ok"]
-                        for row in reader.execute(f"SELECT {_COLUMNS} FROM replies ORDER BY id"):  # noqa: S608
-                            self._entry(row)
+                        for row in reader.execute(f"SELECT {COLUMNS} FROM replies ORDER BY id"):  # noqa: S608
+                            self.read(row)
             except CorruptRun as exc:
                 wrong.append(str(exc))
         return wrong
@@ -298,26 +246,9 @@ class Journal:
             self._readers.popitem(last=False)[1].close()
         return connection
 
-    def _entry(self, row: tuple[Any, ...]) -> Entry:
-        key, outcome, status, max_tokens, finish, prompt, completion, attempt, latency, at, *who, body, crc = row
-        if crc != _crc(row[:-1]):
-            raise CorruptRun(f"the entry of request {key.hex() if isinstance(key, bytes) else key!r} is damaged")
-        return Entry(
-            key=key.hex(),
-            outcome=outcome,
-            status=status,
-            max_tokens=max_tokens,
-            finish_reason=finish,
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-            attempt=attempt,
-            latency_ms=latency,
-            at=at,
-            teacher=who[0],
-            endpoint=who[1],
-            model=who[2],
-            body=self._unzip.decompress(body) if body else b"",
-        )
+    def read(self, row: tuple[Any, ...]) -> Entry:
+        """The entry of a row with `COLUMNS`, read with this journal's dictionaries. Raises CorruptRun if it is damaged."""
+        return entry_of(row, self._unzip)
 
     def _write(self) -> None:
         """The writer thread: commit what has come, until None comes."""
@@ -363,14 +294,14 @@ class Journal:
         if self._broken is not None:
             return self._broken
         try:
-            rows = [_row(entry, zipper) for entry in entries]
+            rows = [row_of(entry, zipper) for entry in entries]
             connection = connections.pop(number, None) or connect_to_write(self._path(number))
             connections[number] = connection
             if len(connections) > OPEN_FILES:
                 connections.popitem(last=False)[1].close()
             begin(connection)
             marks = ", ".join("?" * len(rows[0]))
-            connection.executemany(f"INSERT INTO replies ({_COLUMNS}) VALUES ({marks})", rows)  # noqa: S608
+            connection.executemany(f"INSERT INTO replies ({COLUMNS}) VALUES ({marks})", rows)  # noqa: S608
             crash_point("journal.before_commit")
             connection.execute("COMMIT")
             crash_point("journal.after_commit")
@@ -398,39 +329,6 @@ def _acknowledge(futures: list[asyncio.Future[None]], error: TracemillError | No
         loop = futures[0].get_loop()
         with suppress(RuntimeError):  # the loop may have been closed
             loop.call_soon_threadsafe(tell)
-
-
-def _row(entry: Entry, zipper: zstandard.ZstdCompressor) -> tuple[Any, ...]:
-    values = (
-        bytes.fromhex(entry.key),
-        entry.outcome,
-        entry.status,
-        entry.max_tokens,
-        _storable(entry.finish_reason),
-        _storable(entry.prompt_tokens),
-        _storable(entry.completion_tokens),
-        entry.attempt,
-        entry.latency_ms,
-        float(entry.at or time.time()),
-        entry.teacher,
-        entry.endpoint,
-        _storable(entry.model),
-        zipper.compress(entry.body) if entry.body else None,
-    )
-    return (*values, _crc(values))
-
-
-def _storable(told: Any) -> Any:
-    """What a server said of itself, cut to what SQLite can hold: a strange number must not cost a paid reply."""
-    if isinstance(told, int) and abs(told) > LARGEST_INTEGER:
-        return None
-    return told.encode(errors="replace").decode() if isinstance(told, str) else told
-
-
-def _crc(values: Sequence[Any]) -> int:
-    """Checksum of a row. SQLite has none of its own, and a changed bit in a row would go unseen."""
-    *told, body = values
-    return zlib.crc32(body or b"", zlib.crc32(repr(told).encode(errors="backslashreplace")))
 
 
 def _read_format(directory: Path, fs: Fs) -> int:

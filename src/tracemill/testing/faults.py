@@ -66,7 +66,7 @@ KINDS = {
 AT_ONCE = frozenset(
     {
         *("throttle", "throttle_date", "throttle_bare", "bad_request", "unauthorized", "model_missing"),
-        *("error_529", "unpaid", "forbidden", "moderated", "too_long", "redirect"),
+        *("error_529", "unpaid", "forbidden", "moderated", "too_long", "redirect", "max_in_flight"),
     }
 )
 """Kinds that are answered without latency, since no model is asked."""

@@ -66,7 +66,7 @@ def measure(quick: bool, pairs: int, rows: int | None = None) -> Result:
                     runs[column].append(_once(columns[column], Path(place), rows))
             lines += compared(runs, MEASURES, prefix)
     return Result(
-        name="inspect",
+        name="validate",
         about=(
             f"{rows:,} rows like v1's in {FILES} Parquet files ({size / 1e6:,.0f} MB, snappy, row groups of 1,000; about 10 kB"
             " of text a row, the same share of each category, and 2.3 % of the rows spoilt in one of nine ways)."

@@ -1,0 +1,203 @@
+"""Writing a dataset anew with some prompts put in: Parquet stays Parquet with its columns, JSON lines stay JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tracemill.reading.arrow_files import held_batches
+from tracemill.reading.json_lines import byte_lines
+from tracemill.reading.pieces import Piece
+from tracemill.restore.keys import Key, key_of
+from tracemill.storage.fs import Fs
+from tracemill.storage.parquet import ParquetFile
+
+Look = Callable[[Key | None], tuple[str | None, str | None]]
+"""(text, sha256) of a prompt; None for both where it was not found."""
+KEPT, WITHHELD = "data", "withheld"
+
+
+class Writers:
+    """The files of a restored dataset: for each shard one with its rows, and one with those left without a prompt."""
+
+    def __init__(self, scratch: Path, fs: Fs) -> None:
+        self.scratch, self.fs = scratch, fs
+        self._parquet: dict[tuple[str, str], ParquetFile] = {}
+        self._lines: dict[tuple[str, str], BinaryIO] = {}
+        self.kept = 0
+
+    def __enter__(self) -> Writers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in self._lines.values():
+            file.close()
+        if kind is not None:
+            for parquet in self._parquet.values():
+                parquet.__exit__(kind, exc, trace)
+
+    def table(self, where: str, name: str, table: pa.Table) -> None:
+        """Rows for the Parquet file `name` in `where`."""
+        key = (where, name)
+        if key not in self._parquet:
+            path = self.scratch / f"{len(self._parquet)}.parquet"
+            self._parquet[key] = ParquetFile(path, table.schema, rows=1000, fs=self.fs)
+        self._parquet[key].write(table)
+        self.kept += table.num_rows if where == KEPT else 0
+
+    def line(self, where: str, name: str, line: bytes) -> None:
+        """A row for the file of JSON lines `name` in `where`."""
+        key = (where, name)
+        if key not in self._lines:
+            self._lines[key] = self.fs.create(self.scratch / f"{len(self._lines)}.jsonl")
+        self._lines[key].write(line)
+        self.kept += where == KEPT
+
+    def finish(self, out: Path) -> int:
+        """Give all files their names below `out`. Returns how many rows are in `data`."""
+        for (where, name), parquet in self._parquet.items():
+            self.fs.mkdir(out / where)
+            self.fs.rename(parquet.finish().path, out / where / name)
+        for number, ((where, name), file) in enumerate(self._lines.items()):
+            self.fs.sync(file, out / where / name)
+            file.close()
+            self.fs.mkdir(out / where)
+            self.fs.rename(self.scratch / f"{number}.jsonl", out / where / name)
+        return self.kept
+
+
+def patched_tables(piece: Piece, look: Look, writers: Writers) -> int:
+    """Write a piece of Parquet or Arrow; returns its rows."""
+    rows, name = 0, _named(piece, ".parquet")
+    for batch in _tables(piece):
+        table, found = _patched(batch, look)
+        rows += table.num_rows
+        lost = pc.invert(found)
+        if found.true_count:
+            writers.table(KEPT, name, table.filter(found))
+        if lost.true_count:
+            writers.table(WITHHELD, name, table.filter(lost))
+    return rows
+
+
+def _named(piece: Piece, suffix: str) -> str:
+    """What a shard's rows are called in the new dataset: as they were, with the directories in the name."""
+    shard = piece.shard
+    stem = Path(shard.name).name.partition(".")[0]
+    if shard.kind == "arrow":  # `save_to_disk` calls every file data-NNNNN, below its split
+        return f"{shard.split}-{stem.removeprefix('data-')}{suffix}"
+    above = [part for part in Path(shard.name).parent.parts if part not in ("data", ".")]
+    return (
+        "-".join([*above, Path(shard.name).name.removesuffix(".gz").removesuffix(".zst").rpartition(".")[0]]) + suffix
+    )
+
+
+def _tables(piece: Piece) -> Any:
+    if piece.shard.kind == "parquet":
+        with pq.ParquetFile(piece.shard.path, page_checksum_verification=True, pre_buffer=False) as file:
+            groups = list(range(piece.first, piece.last))
+            yield from file.iter_batches(batch_size=500, row_groups=groups, use_threads=False)
+        return
+    with pa.memory_map(str(piece.shard.path)) as raw:
+        yield from held_batches(raw)
+
+
+def _patched(batch: pa.RecordBatch, look: Look) -> tuple[pa.Table, pa.BooleanArray]:
+    """The batch with what was found put in, and which rows have a prompt now."""
+    messages = batch.column("messages")
+    messages = messages if messages.offset == 0 else pa.concat_arrays([messages])
+    metadata = batch.column("metadata") if "metadata" in batch.schema.names else pa.nulls(batch.num_rows, pa.string())
+    found = np.ones(batch.num_rows, np.bool_)
+    places, texts, rows, notes = [], [], [], []
+    for row, message in withheld_rows(messages):
+        written = metadata[row].as_py()
+        text, hashed = look(key_of(written))
+        if text is None:
+            found[row] = False
+            continue
+        places.append(message)
+        texts.append(text)
+        rows.append(row)
+        notes.append(noted(written, str(hashed)))
+    table = pa.Table.from_batches([batch])
+    if places:
+        structs = messages.values
+        content = _replaced(structs.field("content"), places, texts)
+        names = [field.name for field in structs.type]
+        fields = [content if name == "content" else structs.field(name) for name in names]
+        rebuilt = pa.ListArray.from_arrays(
+            messages.offsets, pa.StructArray.from_arrays(fields, fields=list(structs.type))
+        )
+        table = table.set_column(batch.schema.get_field_index("messages"), batch.schema.field("messages"), rebuilt)
+        if "metadata" in batch.schema.names:
+            place = batch.schema.get_field_index("metadata")
+            table = table.set_column(place, batch.schema.field("metadata"), _replaced(metadata, rows, notes))
+    return table, pa.array(found)
+
+
+def withheld_rows(messages: pa.ListArray) -> Iterator[tuple[int, int]]:
+    """(row, message) of each row whose first user turn is empty or "-"; messages are numbered in `messages.values`."""
+    offsets = np.asarray(messages.offsets.to_numpy(), np.int64)
+    roles = messages.values.field("role")
+    users = np.flatnonzero(np.asarray(pc.equal(roles, "user").fill_null(False)))
+    users = users[(users >= offsets[0]) & (users < offsets[-1])]
+    owners = np.searchsorted(offsets, users, "right") - 1
+    first = np.flatnonzero(np.diff(owners, prepend=-1))
+    content = messages.values.field("content")
+    lengths = np.asarray(pc.binary_length(content).fill_null(0))
+    for row, message in zip(owners[first].tolist(), users[first].tolist(), strict=True):
+        if lengths[message] <= 8 and (content[message].as_py() or "").strip() in ("", "-"):
+            yield row, message
+
+
+def _replaced(array: pa.Array, places: list[int], texts: list[str]) -> pa.Array:
+    mask = np.zeros(len(array), np.bool_)
+    mask[places] = True
+    return pc.replace_with_mask(array, pa.array(mask), pa.array(texts, array.type))
+
+
+def noted(metadata: str, hashed: str) -> str:
+    """Metadata that says what was put in: the sha256 of the prompt, under "restored_sha256"."""
+    held = orjson.loads(metadata)
+    held["restored_sha256"] = hashed
+    return orjson.dumps(held).decode()
+
+
+def patched_lines(piece: Piece, look: Look, writers: Writers) -> int:
+    """Write a piece of JSON lines; returns its rows. Lines that are no rows are left out."""
+    rows, name = 0, _named(piece, ".jsonl")
+    for _, line in byte_lines(piece):
+        try:
+            row = orjson.loads(line or b"")
+        except orjson.JSONDecodeError:
+            continue
+        turns = row.get("messages") if isinstance(row, dict) else None
+        if not isinstance(turns, list):
+            continue
+        rows += 1
+        user = next((t for t in turns if isinstance(t, dict) and t.get("role") == "user"), None)
+        said = user.get("content") if user is not None else "?"
+        if user is None or (said is not None and (not isinstance(said, str) or said.strip() not in ("", "-"))):
+            writers.line(KEPT, name, (line or b"").rstrip(b"\r\n") + b"\n")
+            continue
+        metadata = row.get("metadata")
+        written = metadata if isinstance(metadata, str) else orjson.dumps(metadata or {}).decode()
+        text, hashed = look(key_of(written))
+        if text is None:
+            writers.line(WITHHELD, name, (line or b"").rstrip(b"\r\n") + b"\n")
+            continue
+        user["content"] = text
+        after = noted(written, str(hashed))
+        row["metadata"] = after if isinstance(metadata, str) else orjson.loads(after)
+        writers.line(KEPT, name, orjson.dumps(row) + b"\n")
+    return rows

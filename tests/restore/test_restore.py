@@ -1,0 +1,194 @@
+"""Withheld prompts come back from the user's own copies; what is not found stays out of the data."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from hashlib import sha256
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from rows import rows, write_lines, write_v1
+
+import tracemill as tm
+from tracemill.errors import UsageError
+
+HASHES = "restored-keys.parquet"
+
+
+def said(text):
+    return [
+        {"role": "user", "content": text},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "user", "content": "?"},
+    ]
+
+
+@pytest.fixture
+def data(tmp_path):
+    """v1 with code rows of four sources and chat rows, all withheld, and math rows that are whole."""
+    code = rows("code", 40)
+    names = ["taco", "apps", "code_contests", "open-r1/codeforces"]
+    for number, r in enumerate(code):
+        r["messages"][0]["content"] = "-"
+        split = "train" if number % 8 < 4 else "test"
+        r["metadata"] = json.dumps({"dataset": names[number % 4], "split": split, "index": str(number // 8)})
+    chat = rows("chat", 20)
+    for number, r in enumerate(chat):
+        r["messages"][0]["content"] = ""
+        r["metadata"] = json.dumps({"conversation_id": f"c{number}"})
+    write_v1(tmp_path / "v1" / "data" / "code-00000-of-00001.parquet", code, group=7)
+    write_v1(tmp_path / "v1" / "data" / "chat-00000-of-00001.parquet", chat, group=7)
+    write_v1(tmp_path / "v1" / "data" / "math-00000-of-00001.parquet", rows("math", 30))
+    return tmp_path / "v1"
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """Copies of the sets, each in another form; the last conversations of lmsys are not there."""
+    for split in ("train", "test"):
+        questions = [{"question": f"taco {split} {n}"} for n in range(9)]
+        write_lines(tmp_path / "taco" / f"{split}.jsonl", questions)
+        (tmp_path / "apps").mkdir(exist_ok=True)
+        pq.write_table(
+            pa.table({"question": [f"apps {split} {n}" for n in range(9)]}), tmp_path / "apps" / f"{split}.parquet"
+        )
+    contests = {
+        s: datasets.Dataset.from_dict({"description": [f"contest {s} {n}" for n in range(9)]})
+        for s in ("train", "test")
+    }
+    datasets.DatasetDict(contests).save_to_disk(tmp_path / "code_contests")
+    for split in ("train", "test"):
+        problems = [
+            {"description": f"forces {split} {n}", "input_format": "One n.", "output_format": None,
+             "examples": [{"input": "1", "output": "2"}], "note": "Fast."}
+            for n in range(9)
+        ]  # fmt: skip
+        write_lines(tmp_path / "codeforces" / f"{split}.jsonl", problems)
+    chats = [{"conversation_id": f"c{n}", "conversation": said(f"Hello {n}?")} for n in range(16)]
+    (tmp_path / "lmsys").mkdir()
+    pq.write_table(pa.Table.from_pylist(chats), tmp_path / "lmsys" / "train-00000-of-00001.parquet")
+    return {name: tmp_path / name for name in ("taco", "apps", "code_contests", "codeforces", "lmsys")}
+
+
+def prompts(place, split):
+    return [r["messages"][0]["content"] for r in tm.open(place, split=split)]
+
+
+def test_every_source_gives_its_prompts_back(data, sources, tmp_path):
+    report = tm.restore(data, sources, tmp_path / "out")
+    code = prompts(tmp_path / "out", "code")
+    assert code[:3] == ["taco train 0", "apps train 0", "contest train 0"]
+    assert code[3] == "forces train 0\n\nInput\n\nOne n.\n\nExamples\n\nInput\n\n1\n\nOutput\n\n2\n\nNote\n\nFast."
+    assert code[4] == "taco test 0"
+    assert code[-4] == "taco test 4"
+    assert prompts(tmp_path / "out", "chat") == [f"Hello {n}?" for n in range(16)]
+    assert report.withheld == {
+        "apps": {"restored": 10},
+        "code_contests": {"restored": 10},
+        "codeforces": {"restored": 10},
+        "lmsys": {"restored": 16, "missing": 4},
+        "taco": {"restored": 10},
+    }
+    assert (report.rows, report.kept, report.left_out) == (90, 86, 4)
+
+
+def test_only_prompts_change_and_rows_without_one_lie_apart(data, sources, tmp_path):
+    tm.restore(data, sources, tmp_path / "out")
+    for split in ("code", "chat", "math"):
+        before = list(tm.open(data, split=split))
+        after = {r["uuid"]: r for r in tm.open(tmp_path / "out", split=split)}
+        for r in before[: len(after)]:
+            new = after[r["uuid"]]
+            assert new["messages"][1:] == r["messages"][1:]
+            if split == "math":
+                assert new == r
+            else:
+                metadata = json.loads(new["metadata"])
+                assert metadata.pop("restored_sha256") == sha256(new["messages"][0]["content"].encode()).hexdigest()
+                assert metadata == json.loads(r["metadata"])
+    lost = pq.read_table(tmp_path / "out" / "withheld").to_pylist()
+    assert [json.loads(r["metadata"])["conversation_id"] for r in lost] == ["c16", "c17", "c18", "c19"]
+    assert pq.read_schema(tmp_path / "out" / "data" / "chat-00000-of-00001.parquet") == pq.read_schema(
+        data / "data" / "chat-00000-of-00001.parquet"
+    )
+    found = {f.name for f in tm.validate(tmp_path / "out", workers=0).findings}
+    assert not found & {"prompt_empty", "prompt_placeholder"}
+
+
+def test_the_same_again_gives_the_same_bytes_and_what_is_restored_stays(data, sources, tmp_path):
+    for name in ("one", "two"):
+        tm.restore(data, sources, tmp_path / name)
+    again = tm.restore(tmp_path / "one", sources, tmp_path / "again")
+    assert again.withheld == {}
+    for file in sorted((tmp_path / "one" / "data").iterdir()):
+        assert (tmp_path / "two" / "data" / file.name).read_bytes() == file.read_bytes()
+        assert (tmp_path / "again" / "data" / file.name).read_bytes() == file.read_bytes()
+    assert [p for p in (tmp_path / "one").iterdir() if p.name.startswith(".")] == []
+
+
+def test_two_texts_under_one_key_are_ambiguous(data, sources, tmp_path):
+    chats = [{"conversation_id": "c1", "conversation": said("Something else?")}]
+    write_lines(tmp_path / "lmsys" / "more.jsonl", chats)
+    report = tm.restore(data, {"lmsys": sources["lmsys"]}, tmp_path / "out", split="chat")
+    assert report.withheld["lmsys"] == {"restored": 15, "missing": 4, "ambiguous": 1}
+
+
+def test_a_copy_that_changed_is_seen_with_a_record(data, sources, tmp_path):
+    tm.restore(data, {"taco": sources["taco"]}, tmp_path / "one", split="code")
+    lines = (sources["taco"] / "train.jsonl").read_text().splitlines()
+    (sources["taco"] / "train.jsonl").write_text("\n".join([lines[1], lines[0], *lines[2:]]) + "\n")
+    unseen = tm.restore(data, {"taco": sources["taco"]}, tmp_path / "two", split="code")
+    assert unseen.withheld["taco"] == {"restored": 10}, "a position says nothing of its text"
+    seen = tm.restore(data, {"taco": sources["taco"]}, tmp_path / "three", split="code", pins=tmp_path / "one" / HASHES)
+    assert seen.withheld["taco"] == {"restored": 8, "changed": 2}
+    one, two = (json.loads((tmp_path / name / "restored.json").read_text())["sources"] for name in ("one", "two"))
+    assert [f["sha256"] for f in one["taco"]] != [f["sha256"] for f in two["taco"]]
+
+
+def test_v3_prompts_are_found_by_their_hash_in_any_set(sources, tmp_path):
+    held = []
+    for number, r in enumerate(rows("chat", 4)):
+        r["messages"][0]["content"] = ""
+        text = f"Hello {number}?" if number < 3 else "Nowhere."
+        r["metadata"] = {"seed_dataset": "lmsys", "seed_prompt_sha256": sha256(text.encode()).hexdigest()}
+        held.append(r)
+    write_lines(tmp_path / "v3" / "chat.jsonl", held)
+    report = tm.restore(tmp_path / "v3", {"wildchat": sources["lmsys"]}, tmp_path / "out")
+    assert report.withheld == {"sha256": {"restored": 3, "missing": 1}}
+    assert prompts(tmp_path / "out", "chat") == ["Hello 0?", "Hello 1?", "Hello 2?"]
+
+
+def test_rows_that_name_no_source_are_counted_and_left_out(sources, tmp_path):
+    held = rows("chat", 3)
+    for r in held:
+        r["messages"][0]["content"] = "-"
+    held[0]["metadata"] = "no JSON"
+    held[1]["metadata"] = json.dumps({"dataset": "somewhere", "split": "train", "index": 1})
+    held[2]["metadata"] = json.dumps({"dataset": "taco", "split": "train", "index": "../1"})
+    write_lines(tmp_path / "v1" / "chat.jsonl", held)
+    report = tm.restore(tmp_path / "v1", sources, tmp_path / "out")
+    assert report.withheld == {"": {"missing": 3}}
+    assert (report.kept, report.left_out) == (0, 3)
+
+
+def test_a_directory_that_is_not_empty_and_a_source_that_is_not_there_are_refused(data, sources, tmp_path):
+    with pytest.raises(UsageError, match="not empty"):
+        tm.restore(data, sources, data)
+    with pytest.raises(UsageError, match="neither a directory"):
+        tm.restore(data, {"taco": tmp_path / "absent"}, tmp_path / "out")
+    with pytest.raises(UsageError, match="NAME=PATH"):
+        tm.restore(data, {}, tmp_path / "out")
+
+
+def test_the_command_says_what_became_of_each_source(data, sources, tmp_path):
+    words = [w for name, path in sources.items() for w in ("--source", f"{name}={path}")]
+    command = [sys.executable, "-m", "tracemill", "restore", data, *words, "--out", tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "90 rows: 86 with a prompt" in done.stdout
+    assert "restored 16, missing 4" in done.stdout
+    assert subprocess.run([*command[:5], "--source", "lmsys", "--out", "x"], capture_output=True).returncode == 2

@@ -16,9 +16,9 @@ from typing import Any
 from tracemill.engines.local import LocalEngine
 from tracemill.engines.messages import Progress, span
 from tracemill.errors import UsageError
-from tracemill.estimate.lots import Lot, count, places
+from tracemill.estimate.lots import FEW, Lot, count, places
 from tracemill.estimate.pilot import Pilot, number, run_pilot
-from tracemill.estimate.tokens import LATIN, Range, about
+from tracemill.estimate.tokens import HIGH, LATIN, LOW, Range
 from tracemill.gather.spool import open_spool
 from tracemill.mill import Silent, Watch, _check_place, _refuse_nothing, _Run, _Signals, default_workers
 from tracemill.models.budget import Account, money, paid, spent_lines
@@ -123,7 +123,7 @@ class Forecast:
         if self.pilot is not None:
             yield "pilot", self.pilot.lines()
         yield "by", self.basis
-        yield "not known", self.missing
+        yield "missing", self.missing
 
     def _lots(self) -> list[str]:
         return [
@@ -223,11 +223,12 @@ class _Sums:
 
     def forecast(self, pilot: Pilot | None) -> Forecast:
         """All of it."""
-        if self.open:
+        if any(lot.counted < FEW for lot in self.open):
             self.basis.append(
-                "prompt tokens are estimated from characters, by script; without the model's tokenizer the truth lies "
-                "between 0.7 and 1.4 times that"
+                f"prompt tokens are estimated from characters, by script; the truth lies between {LOW} and {HIGH} times that"
             )
+        if any(lot.counted >= FEW for lot in self.open):
+            self.basis.append("prompt tokens are estimated from characters, at the rate that the stored prompts had")
         replies = self._replies()
         cost, most = self._cost()
         disk = self._disk()
@@ -257,17 +258,18 @@ class _Sums:
         return sum((of(lot) for lot in self.open), Range())
 
     def _prompt(self, lot: Lot) -> Range:
-        return about(lot.prompt_tokens)
+        return lot.prompt_tokens
 
     def _reply(self, lot: Lot) -> Range | None:
-        """Tokens of all replies to ask of a lot: as told, or as its stored ones were; an average is no guess, but what
-        is long in a few may be missing from it.
-        """
-        each = self.reply_tokens if self.reply_tokens is not None else lot.reply_tokens
-        if each is None:
+        """Tokens of all replies to ask of a lot: as told, or as its stored ones were, with their 95 % interval."""
+        if self.reply_tokens is not None:
+            each = Range(*(self.reply_tokens,) * 3)
+        elif (seen := lot.reply_tokens) is None:
             return None
-        reach = 0.0 if self.reply_tokens is not None else 2 * each / lot.counted**0.5
-        return Range(max(0.0, each - reach), each, each + reach).times(lot.to_ask)
+        else:
+            low, high = (seen.value if end is None else end for end in (seen.low, seen.high))
+            each = Range(low, seen.value, high)
+        return each.times(lot.to_ask)
 
     def _replies(self) -> Range | None:
         unknown = [lot for lot in self.open if self._reply(lot) is None]
@@ -307,11 +309,12 @@ class _Sums:
         """Journal, units and dataset, for the replies to come. The input lies there already."""
         likely = 0.0
         for lot in self.open:
-            each = self.reply_tokens if self.reply_tokens is not None else lot.reply_tokens
-            measured = lot.replies >= 10 and self.reply_tokens is None
-            if each is None and not measured:
+            if self.reply_tokens is not None:
+                characters = self.reply_tokens * LATIN
+            elif lot.replies >= FEW:
+                characters = lot.characters / lot.replies
+            else:
                 return None
-            characters = lot.characters / lot.replies if measured else (each or 0.0) * LATIN
             likely += lot.to_ask * (STORED[0] + ROW[0] + (STORED[1] + ROW[1]) * characters)
         if self.open:
             self.basis.append("disk is by bytes for each character of a reply, as measured on other solutions")

@@ -44,20 +44,51 @@ def t_percentile(degrees: int) -> float:
     return Z + (Z**3 + Z) / (4 * n) + (5 * Z**5 + 16 * Z**3 + 3 * Z) / (96 * n * n)
 
 
-def ratio(above: Sequence[float], below: Sequence[float], whole: int | None = None) -> Interval | None:
-    """Sum of `above` over sum of `below`, one pair for each prompt; None if the latter is 0.
+class Ratio:
+    """A sum over another, gathered prompt by prompt: tokens of replies over replies, say."""
 
-    Args:
-        whole: How many prompts there are in all; the more of them were drawn, the less is uncertain.
-    """
-    if not sum(below):
-        return None
-    value = sum(above) / sum(below)
-    error = _error(above, below, whole)
-    if error is None:
-        return Interval(value)
-    reach = t_percentile(len(above) - 1) * error
-    return Interval(value, max(0.0, value - reach), value + reach)
+    def __init__(self) -> None:
+        self.prompts = 0
+        self.above = self.below = 0.0
+        self._aa = self._ab = self._bb = 0.0
+
+    def add(self, above: float, below: float) -> None:
+        """The two sums of one more prompt."""
+        self.prompts += 1
+        self.above += above
+        self.below += below
+        self._aa += above * above
+        self._ab += above * below
+        self._bb += below * below
+
+    def error(self, whole: int | None = None) -> float | None:
+        """Standard error; None for fewer than two prompts, or if the lower sum is 0."""
+        n = self.prompts
+        if n < 2 or not self.below:
+            return None
+        r = self.above / self.below
+        spread = max(0.0, self._aa - 2 * r * self._ab + r * r * self._bb) / (n - 1)
+        left = 1.0 if whole is None else max(0.0, 1 - n / whole)
+        return math.sqrt(left * spread / n) / (self.below / n)
+
+    def interval(self, whole: int | None = None) -> Interval | None:
+        """The ratio; None if the lower sum is 0.
+
+        Args:
+            whole: How many prompts there are in all; the more of them were drawn, the less is uncertain.
+        """
+        if not self.below:
+            return None
+        value, error = self.above / self.below, self.error(whole)
+        if error is None:
+            return Interval(value)
+        reach = t_percentile(self.prompts - 1) * error
+        return Interval(value, max(0.0, value - reach), value + reach)
+
+
+def ratio(above: Sequence[float], below: Sequence[float], whole: int | None = None) -> Interval | None:
+    """Sum of `above` over sum of `below`, one pair for each prompt; see `Ratio.interval`."""
+    return _gathered(above, below).interval(whole)
 
 
 def share(hits: Sequence[float], rows: Sequence[float]) -> Interval | None:
@@ -66,7 +97,7 @@ def share(hits: Sequence[float], rows: Sequence[float]) -> Interval | None:
     if not count:
         return None
     p = sum(hits) / count
-    error = _error(hits, rows, None)
+    error = _gathered(hits, rows).error()
     fewest = float(len(rows))
     independent = fewest if not error or not 0 < p < 1 else min(count, max(fewest, p * (1 - p) / error**2))
     middle = (p + Z * Z / (2 * independent)) / (1 + Z * Z / independent)
@@ -74,12 +105,8 @@ def share(hits: Sequence[float], rows: Sequence[float]) -> Interval | None:
     return Interval(p, min(p, max(0.0, middle - reach)), max(p, min(1.0, middle + reach)))
 
 
-def _error(above: Sequence[float], below: Sequence[float], whole: int | None) -> float | None:
-    """Standard error of a ratio; None for fewer than two prompts."""
-    n = len(above)
-    if n < 2:
-        return None
-    r = sum(above) / sum(below)
-    spread = sum((y - r * x) ** 2 for y, x in zip(above, below, strict=True)) / (n - 1)
-    left = 1.0 if whole is None else max(0.0, 1 - n / whole)
-    return math.sqrt(left * spread / n) / (sum(below) / n)
+def _gathered(above: Sequence[float], below: Sequence[float]) -> Ratio:
+    out = Ratio()
+    for pair in zip(above, below, strict=True):
+        out.add(*pair)
+    return out

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracemill.engines.wanted import stored, walk
-from tracemill.estimate.tokens import about, tokens_asked
+from tracemill.estimate.intervals import Interval, Ratio
+from tracemill.estimate.tokens import Range, about, tokens_asked
 from tracemill.models.wire import Request
 from tracemill.plan import Plan
 from tracemill.recipe import Recipe
@@ -20,6 +21,8 @@ from tracemill.storage.layout import RunPaths
 
 FEW = 10
 """Fewer stored replies than these say nothing of those to come."""
+OFF_BY = 0.1
+"""How far prompt tokens may be off when the stored prompts of the same lot have told the rate."""
 ENOUGH = 10_000
 """Latencies that are kept to tell the slow ones."""
 
@@ -34,8 +37,8 @@ class Lot:
     samples: int = 0
     to_ask: int = 0
     """Samples that the journal does not answer. Each is one call, unless its answer is empty or fails."""
-    prompt_tokens: float = 0.0
-    """Of the calls to ask, estimated."""
+    estimated: float = 0.0
+    """Prompt tokens of the calls to ask, by the rule for characters."""
     reply_limit: int = 0
     """Tokens that the replies to them may have at most."""
     replies: int = 0
@@ -43,7 +46,12 @@ class Lot:
     counted: int = 0
     """Those that say how many tokens they took."""
     used_prompt: int = 0
-    used_completion: int = 0
+    estimated_prompt: float = 0.0
+    """What the estimate would have said of the same prompts."""
+    length: Ratio = field(default_factory=Ratio)
+    """Tokens of a reply, gathered prompt by prompt."""
+    of_prompt: tuple[str, int, int] = ("", 0, 0)
+    """The prompt that is being gathered: its key, reply tokens, replies."""
     characters: int = 0
     """Length of their bodies."""
     timed: int = 0
@@ -53,9 +61,32 @@ class Lot:
     """Of the first `ENOUGH` in key order, which is no order of the input: as good as drawn."""
 
     @property
-    def reply_tokens(self) -> float | None:
+    def reply_tokens(self) -> Interval | None:
         """What a stored reply took on average; None if there are too few."""
-        return self.used_completion / self.counted if self.counted >= FEW else None
+        return self.length.interval() if self.counted >= FEW else None
+
+    @property
+    def prompt_tokens(self) -> Range:
+        """Of the calls to ask: at the rate of the stored ones, if there are enough, else by the rule alone."""
+        if self.counted < FEW or not self.estimated_prompt:
+            return about(self.estimated)
+        likely = self.estimated * self.used_prompt / self.estimated_prompt
+        return Range(likely * (1 - OFF_BY), likely, likely * (1 + OFF_BY))
+
+    def gather(self, key: str, tokens: int) -> None:
+        """One reply to a prompt; those to the same one come one after the other."""
+        known, before, replies = self.of_prompt
+        if key != known:
+            self.gathered()
+            before = replies = 0
+        self.of_prompt = (key, before + tokens, replies + 1)
+
+    def gathered(self) -> None:
+        """No more replies to the last prompt come."""
+        _, tokens, replies = self.of_prompt
+        if replies:
+            self.length.add(tokens, replies)
+        self.of_prompt = ("", 0, 0)
 
     @property
     def latency(self) -> float | None:
@@ -77,11 +108,11 @@ class Lot:
             "samples": self.samples,
             "in_journal": self.samples - self.to_ask,
             "to_ask": self.to_ask,
-            "prompt_tokens": about(self.prompt_tokens).to_json(),
+            "prompt_tokens": self.prompt_tokens.to_json(),
             "reply_tokens_at_most": self.reply_limit,
             "measured": {
                 "replies": self.replies,
-                "reply_tokens": self.reply_tokens,
+                "reply_tokens": self.reply_tokens.to_json() if self.reply_tokens else None,
                 "latency": self.latency,
                 "latency_p95": self.slow,
             },
@@ -107,7 +138,7 @@ async def _count(plan: Plan, paths: RunPaths, fs: Fs, tell: Callable[[str], None
             lot.samples += 1
             if walked.wanted is not None:
                 lot.to_ask += 1
-                lot.prompt_tokens += tokens_asked(walked.wanted.messages, walked.wanted.tools)
+                lot.estimated += tokens_asked(walked.wanted.messages, walked.wanted.tools)
                 lot.reply_limit += walked.wanted.max_tokens
             for request in walked.answered:
                 assert journal is not None
@@ -115,6 +146,8 @@ async def _count(plan: Plan, paths: RunPaths, fs: Fs, tell: Callable[[str], None
     finally:
         if journal is not None:
             journal.close()
+    for lot in lots.values():
+        lot.gathered()
     order = {name: place for place, name in enumerate(plan.recipe.teachers)}
     return sorted(lots.values(), key=lambda lot: (order[lot.teacher], lot.mode == "off"))
 
@@ -128,7 +161,8 @@ def _learn(lot: Lot, journal: Journal, request: Request) -> None:
     if entry.completion_tokens is not None:
         lot.counted += 1
         lot.used_prompt += entry.prompt_tokens or 0
-        lot.used_completion += entry.completion_tokens
+        lot.estimated_prompt += tokens_asked(request.messages, request.tools)
+        lot.gather(request.home, entry.completion_tokens)
     if entry.latency_ms is not None:
         lot.timed += 1
         lot.seconds += entry.latency_ms / 1000

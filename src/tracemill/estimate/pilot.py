@@ -78,12 +78,12 @@ class Pilot:
         """For a person."""
         out = [f"{self.prompts:,} of {self.of:,} prompts, {self.samples:,} samples; {self.sent:,} requests sent now"]
         for name, value, unit in (
-            ("prompt tokens", self.prompt_tokens, ""),
-            ("reply tokens", self.completion_tokens, ""),
-            ("latency", self.latency, " s"),
+            ("prompt tokens of a call", self.prompt_tokens, ""),
+            ("tokens of a reply", self.completion_tokens, ""),
+            ("latency of a reply", self.latency, " s"),
         ):
             if value is not None:
-                out.append(f"{name} of a reply {shown(value)}{unit}")
+                out.append(f"{name} {shown(value)}{unit}")
         if self.latency_p50 is not None:
             out.append(f"half of the replies within {self.latency_p50:.2f} s, 95 % within {self.latency_p95:.2f} s")
         out.append(f"accepted {percent(self.accepted)}")
@@ -91,17 +91,16 @@ class Pilot:
         if self.tokens_per_row is not None:
             out.append(f"tokens for a kept row {shown(self.tokens_per_row)}")
         if self.cost is not None:
-            out.append(f"cost of a reply {shown(self.cost)}")
+            out.append(f"cost of a call {shown(self.cost)}")
         if self.cost_per_row is not None:
             out.append(f"cost of a kept row {shown(self.cost_per_row)}")
-        parts = ", ".join(f"{name.replace('_', ' ')} {shown(value)}" for name, value in self.whole.items())
-        out.append(f"the whole, from the beginning: {parts}")
-        return out
+        out.append("the whole, from the beginning:")
+        return out + [f"  {name.replace('_', ' ')} {shown(value)}" for name, value in self.whole.items()]
 
 
 def shown(value: Interval) -> str:
     """A figure with its interval: 12.3 (10.1 to 14.5)."""
-    if value.low is None or value.high is None:
+    if value.low is None or value.high is None or value.low == value.high:
         return number(value.value)
     return f"{number(value.value)} ({number(value.low)} to {number(value.high)})"
 

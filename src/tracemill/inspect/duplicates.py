@@ -22,13 +22,38 @@ FLUSH = 1 << 16
 ROW_BITS = 32
 """A row's number is its piece's number, then 32 bits for its place in it."""
 
+UUID_BYTES = 36
+_ODD = np.array(
+    [0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F], np.uint64
+)
+
 Hashes = npt.NDArray[np.uint64]
 
 
 def hashes(texts: Texts, rows: Ints) -> Hashes:
-    """A 64-bit hash of each of the texts in `rows`."""
+    """A 64-bit hash of each of the texts in `rows`. Texts as long as a uuid are hashed all at once, with other sums."""
+    as_uuid = texts.sizes[rows] == UUID_BYTES
+    if as_uuid.all() and len(rows):
+        return _of_uuids(texts, rows)
+    found = _one_by_one(texts, rows)
+    found[as_uuid] = _of_uuids(texts, rows[as_uuid])
+    return found
+
+
+def _of_uuids(texts: Texts, rows: Ints) -> Hashes:
+    """Multiplied word by word, then mixed as MurmurHash3 ends."""
+    places = texts.ends[rows][:, None] + np.arange(UUID_BYTES)
+    padded = np.zeros((len(rows), 40), np.uint8)
+    padded[:, :UUID_BYTES] = texts.data[places]
+    mixed: Hashes = (padded.view("<u8") * _ODD).sum(axis=1, dtype=np.uint64)
+    for factor in (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)):
+        mixed = (mixed ^ (mixed >> np.uint64(33))) * factor
+    return mixed ^ (mixed >> np.uint64(33))
+
+
+def _one_by_one(texts: Texts, rows: Ints) -> Hashes:
     whole = b"".join(blake2b(texts[row], digest_size=8).digest() for row in rows.tolist())
-    return np.frombuffer(whole, "<u8")
+    return np.frombuffer(whole, "<u8").copy()
 
 
 class Spill:

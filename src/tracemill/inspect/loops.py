@@ -1,7 +1,7 @@
 """Repetition loops: a model that says one thing again and again, until it is cut off.
 
 A loop shows in one of two ways: the beginning of a line or sentence comes back very often in its text, or the last
-characters of a text (or of its trace, or of its middle) stand many times in the kilobyte before them. Both are cheap to
+characters of a text or of its trace stand many times in the kilobyte before them. Both are cheap to
 ask of all texts. What they point at is then read: a loop is a unit that follows upon itself, or 30 words that return.
 """
 
@@ -53,12 +53,13 @@ def _recurring(texts: Texts, chosen: Ints) -> dict[int, list[int]]:
     dots = data[seps] == ord(".")
     anchors = (seps + 1 + dots)[~dots | (data[seps + 1] == ord(" "))]
     anchors = anchors[data[anchors] > ord("-")]  # not white space, list signs, table rows or rules
-    owners = texts.owners(anchors)
-    wanted = np.zeros(texts.count, np.bool_)
-    wanted[chosen] = True
-    kept = wanted[owners]
-    anchors, owners = anchors[kept], owners[kept]
-    if len(anchors) < STARTS:
+    in_each = np.diff(np.searchsorted(anchors, texts.ends))
+    enough = np.zeros(texts.count, np.bool_)
+    enough[chosen] = True
+    enough &= in_each >= STARTS
+    anchors = anchors[np.repeat(enough, in_each)]
+    owners = np.repeat(np.flatnonzero(enough), in_each[enough])
+    if not len(anchors):
         return {}
     words: npt.NDArray[np.uint64] = np.ndarray((len(data) - 7,), "<u8", data.data, strides=(1,))
     keys = words[anchors] * _MIX[0] ^ words[anchors + 8] * _MIX[1] ^ owners.astype(np.uint64) * _MIX[2]
@@ -73,13 +74,13 @@ def _recurring(texts: Texts, chosen: Ints) -> dict[int, list[int]]:
 
 
 def _echoing(block: Block, texts: Texts, chosen: Ints) -> dict[int, list[int]]:
-    """Messages whose end, or whose trace's end, or whose middle, repeats what stands just before it."""
+    """Messages whose end, or whose trace's end, repeats what stands just before it."""
     raw, ends = texts.raw, texts.ends.tolist()
     closes = block.tags.first_close.tolist() if texts is block.content else None
     found: dict[int, list[int]] = {}
     for message in chosen.tolist():
         begin, end = ends[message], ends[message + 1]
-        probes = [end, (begin + end) // 2]
+        probes = [end]
         if closes is not None and closes[message] > begin + LEAST_BYTES:
             probes.append(closes[message])
         for place in probes:

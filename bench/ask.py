@@ -22,13 +22,12 @@ from tracemill.respond.templates import load_templates
 from tracemill.testing.events import Event, read_log
 
 LATENCY_MS = 200
-IN_FLIGHT = 256
+IN_FLIGHT = (256, 1024)
+PLENTY, MANY = 10_000, 100_000
+"""Prompts of the runs that are compared, and of the one that shows what ten times as many do to the memory."""
 CONTENT_BYTES, REASONING_BYTES, PROMPT_BYTES = 2_000, 6_000, 1_000
 FEW = 10
 """Prompts of the run that shows what starting costs."""
-LIMIT = IN_FLIGHT / LATENCY_MS * 1000
-"""Requests a second that no client with so many in flight can exceed."""
-
 COLUMNS = ("Tracemill", "bare client")
 MEASURES = (
     Measure("rate", "requests/s, first to last", headline=True),
@@ -45,6 +44,7 @@ STARTING = (
     Measure("cpu", "CPU seconds", 2),
     Measure("memory", "peak memory, MB"),
 )
+LONG = (Measure("wall", "seconds in all"), Measure("memory", "peak memory, MB"))
 _WORDS = (
     "A farmer counts the eggs of every hen on each day of the week and writes the sum on a board beside the door. "
     "On the next day some are sold at the market and the rest are kept. How many are left when all have been counted? "
@@ -64,37 +64,45 @@ def measure(quick: bool, pairs: int, count: int | None = None) -> Result:
     """Interleaved runs of both clients, each against a server of its own.
 
     Args:
-        count: Prompts; by default 4,000, or 800 if it is to be quick.
+        count: Prompts; by default 10,000, or 1,000 if it is to be quick.
     """
-    count = count or (800 if quick else 4000)
+    count = count or (1000 if quick else PLENTY)
     before = load()
-    many: dict[str, list[Figures]] = {column: [] for column in COLUMNS}
+    many: dict[int, dict[str, list[Figures]]] = {n: {column: [] for column in COLUMNS} for n in IN_FLIGHT}
     few: dict[str, list[Figures]] = {column: [] for column in COLUMNS}
     with TemporaryDirectory() as place:
         scratch = Path(place)
         large, small = job(scratch / "many", count), job(scratch / "few", FEW)
         for pair in range(pairs):
-            for column in COLUMNS if pair % 2 == 0 else reversed(COLUMNS):
-                start_cpu, start = _once(column, small, scratch / f"{pair}-{column}-few")
-                cpu, whole = _once(column, large, scratch / f"{pair}-{column}-many")
-                few[column].append(start)
-                many[column].append({**whole, "cpu_ms": 1000 * (cpu - start_cpu) / (count - FEW)})
+            ordered = COLUMNS if pair % 2 == 0 else tuple(reversed(COLUMNS))
+            start = {c: _once(c, small, IN_FLIGHT[0], scratch / f"{pair}-{c}-few") for c in ordered}
+            for column in ordered:
+                few[column].append(start[column][1])
+            for at_once in IN_FLIGHT:
+                for column in ordered:
+                    cpu, whole = _once(column, large, at_once, scratch / f"{pair}-{column}-{at_once}")
+                    own = 1000 * (cpu - start[column][0]) / (count - FEW)
+                    many[at_once][column].append({**whole, "cpu_ms": own})
+        long = [_once("Tracemill", job(scratch / "long", MANY), IN_FLIGHT[0], scratch / "run")[1]] if not quick else []
         kind = file_system(scratch)
-    lines = compared(many, MEASURES) + compared(few, STARTING, f"{FEW} prompts: ", plain=True)
+    lines = [line for n in IN_FLIGHT for line in compared(many[n], MEASURES, f"{n:,} in flight: ")]
+    lines += compared(few, STARTING, f"{FEW} prompts: ", plain=True)
+    lines += compared({"Tracemill": long, "bare client": []}, LONG, f"{MANY:,} prompts: ", plain=True) if long else []
+    most = ", ".join(f"{n / LATENCY_MS * 1000:,.0f} with {n:,}" for n in IN_FLIGHT)
     return Result(
         name="ask",
         about=(
             f"{count:,} prompts of 1 kB to a server that answers each after {LATENCY_MS} ms with 2 kB of content and "
-            f"6 kB of reasoning; {IN_FLIGHT} in flight. Tracemill is `tracemill build --workers 1` as a whole: journal, "
-            "check of each answer, dataset with card. The bare client is `bench/bare_client.py`: aiohttp, and JSONL with "
-            "`fdatasync` every 50 ms; no retries, no resuming, no checks, no dataset. Client and server have a core each."
+            f"6 kB of reasoning. Tracemill is `tracemill build --workers 1` as a whole: journal, check of each answer, "
+            "dataset with card. The bare client is `bench/bare_client.py`: aiohttp, and JSONL with `fdatasync` every "
+            "50 ms; no retries, no resuming, no checks, no dataset. Client and server have a core each."
         ),
         columns=list(COLUMNS),
         lines=lines,
         settings={
             "prompts": count,
             "latency_ms": LATENCY_MS,
-            "in_flight": IN_FLIGHT,
+            "in_flight": list(IN_FLIGHT),
             "prompt_bytes": PROMPT_BYTES,
             "content_bytes": CONTENT_BYTES,
             "reasoning_bytes": REASONING_BYTES,
@@ -104,10 +112,11 @@ def measure(quick: bool, pairs: int, count: int | None = None) -> Result:
         quick=quick,
         noise={"load_before": before, "load_after": load()},
         remarks=[
-            f"No client with {IN_FLIGHT} in flight can go on at more than {LIMIT:,.0f} requests/s here.",
-            "Tracemill's limit on requests in flight starts at 16 and doubles with each round of replies, about 0.8 s; "
+            f"No client can go on at more requests/s here than {most} in flight.",
+            "Tracemill's limit on requests in flight starts at 64 and doubles with each round of replies; "
             '"first to last" holds that, "middle half" is what a long run sees.',
             "CPU for each sample: that of the run less that of a run with 10 prompts, journal, checks and Parquet included.",
+            "Memory: the most that all processes had at one look, 20 times a second, shared pages counted once (PSS).",
         ],
     )
 
@@ -122,7 +131,7 @@ def job(place: Path, count: int) -> Job:
             "path": str(place / "prompts.jsonl"),
             "fields": {"prompt": "question", "expected": "answer"},
         },
-        "teachers": {"main": {"url": "http://127.0.0.1:1/v1", "model": "scripted", "concurrency": IN_FLIGHT}},
+        "teachers": {"main": {"url": "http://127.0.0.1:1/v1", "model": "scripted", "concurrency": IN_FLIGHT[0]}},
     }
     template = load_templates(Recipe.model_validate(tree))["math"]
     with (place / "prompts.jsonl").open("wb") as file:
@@ -135,14 +144,14 @@ def job(place: Path, count: int) -> Job:
     return Job(place / "recipe.yaml", place / "prompts.jsonl", count)
 
 
-def _once(column: str, work: Job, scratch: Path) -> tuple[float, dict[str, float | None]]:
+def _once(column: str, work: Job, in_flight: int, scratch: Path) -> tuple[float, dict[str, float | None]]:
     """One client's run, measured from outside and from the server's log: its CPU seconds, and all figures."""
     scratch.mkdir()
     client_cores, server_cores = cores()
     log, out = scratch / "log.jsonl", scratch / "out"
     with server(log, server_cores) as (url, process):
         used = cpu_seconds(process.pid)
-        ran = run(_command(column, work, url, out), client_cores, scratch)
+        ran = run(_command(column, work, in_flight, url, out), client_cores, scratch)
         after = cpu_seconds(process.pid)
     rows = _rows(column, out)
     if rows != work.count:
@@ -168,10 +177,11 @@ def server(log: Path, where: set[int], *more: str) -> Iterator[tuple[str, subpro
             process.terminate()
 
 
-def _command(column: str, work: Job, url: str, out: Path) -> list[str]:
+def _command(column: str, work: Job, in_flight: int, url: str, out: Path) -> list[str]:
     if column == "bare client":
-        return [sys.executable, "-m", "bench.bare_client", url, str(work.prompts), str(out), str(IN_FLIGHT)]
+        return [sys.executable, "-m", "bench.bare_client", url, str(work.prompts), str(out), str(in_flight)]
     told = ["--out", str(out), "--workers", "1", "--set", f"teachers.main.url={url}"]
+    told += ["--set", f"teachers.main.concurrency={in_flight}"]
     return [sys.executable, "-m", "tracemill", "build", str(work.recipe), *told]
 
 

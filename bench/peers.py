@@ -67,24 +67,25 @@ def measure(
     """Interleaved runs of all tools, each against a server of its own; then faults, once, and kills.
 
     Args:
-        count: Prompts; by default 1,000, or 200 if it is to be quick. Faults are met by half as many.
+        count: Prompts; by default 2,000, or 400 if it is to be quick. Kills are met by half as many, faults by a quarter.
         at_once: Requests in flight; the last one's ratios are said in sentences.
     """
-    count = count or (200 if quick else 1000)
+    count = count or (400 if quick else 2000)
     clients, remarks = _clients(peers)
     columns = [clients[0].column, *(peer.column for peer in peers)]
     before = load()
     with TemporaryDirectory() as place:
         scratch = Path(place)
-        whole, half, few = (job(scratch / str(n), n) for n in (count, count // 2, FEW))
+        whole, half, quarter = (job(scratch / f"{n}", count // n) for n in (1, 2, 4))
+        few = job(scratch / "few", FEW)
         trials = Trials(scratch, remarks)
         lines = _speed(clients, columns, whole, few, pairs, at_once, trials)
         faults: Runs = {column: [{}] for column in columns}
         kills: Runs = {column: [{}] * pairs for column in columns}
         for client in clients:
-            faults[client.column][0] = trials.figures(f"{client.column}, faults", partial(faulty, client, half))
+            faults[client.column][0] = trials.figures(f"{client.column}, faults", partial(faulty, client, quarter))
             for pair in range(pairs):
-                trial = partial(killed, client, whole, LATENCY_MS / 1000 * pair / pairs)
+                trial = partial(killed, client, half, LATENCY_MS / 1000 * pair / pairs)
                 kills[client.column][pair] = trials.figures(f"{client.column}, kill {pair}", trial)
         lines += compared(faults, FAULTS_MEASURES, "faults: ", plain=True)
         lines += compared(kills, KILL_MEASURES, "kill -9: ", plain=True)
@@ -211,8 +212,8 @@ def _remarks(count: int) -> list[str]:
         "Start to end counts from the command to its exit, so with so few prompts it is mostly a matter of starting; at the "
         f"server, from the first request to the last answer. CPU for each sample: that of the run less that of a run with {FEW} "
         "prompts. Memory: all processes, shared pages counted once.",
-        f"Faults: {count // 2:,} prompts, {IN_FLIGHT} in flight, run once; {shares}, drawn anew for each attempt.",
-        f"kill -9: {count:,} prompts, {IN_FLIGHT} in flight, in each pair; all processes are killed when half of the "
+        f"Faults: {count // 4:,} prompts, {IN_FLIGHT} in flight, run once; {shares}, drawn anew for each attempt.",
+        f"kill -9: {count // 2:,} prompts, {IN_FLIGHT} in flight, in each pair; all processes are killed when half of the "
         f"prompts are answered, or up to {LATENCY_MS} ms later, at moments spread evenly. Then the same command is given again.",
         f"A run is stopped after {LIMIT:.0f} s; it then has no exit code, and what lay on the disk counts.",
     ]

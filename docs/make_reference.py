@@ -64,6 +64,8 @@ MEANINGS: dict[str, str] = {
     "Sampling.top_k": "The most likely tokens to draw from; -1 is all of them, for servers that read it so.",
     "Sampling.min_p": "Least probability of a token, relative to the most likely one.",
     "Sampling.max_tokens": "Most tokens of one reply, trace included.",
+    "Price.prompt": "A million tokens of prompts.",
+    "Price.completion": "A million tokens of replies, traces included.",
     "Slips.wrong": "A wrong number in the last step and in the box.",
     "Slips.truncated": "Cut in the middle, as by a length limit.",
     "Slips.trace_missing": "Asked to think, it shows no trace.",

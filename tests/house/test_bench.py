@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from bench import ask, journal, publish, tables, verify  # noqa: E402
+from bench import ask, journal, publish, tables, validate, verify  # noqa: E402
 from bench.result import RESULTS, Measure, compared, read_result  # noqa: E402
 
 
@@ -69,8 +69,9 @@ def test_verify_says_so_when_the_recorded_answers_are_not_there(tmp_path):
         lambda: ask.measure(True, 1, count=40),
         lambda: journal.measure(True, 1, count=256),
         lambda: publish.measure(True, 1, count=60),
+        lambda: validate.measure(True, 1, rows=60),
     ],
-    ids=["ask", "journal", "publish"],
+    ids=["ask", "journal", "publish", "validate"],
 )
 def test_a_benchmark_runs_and_can_be_read_back(small, tmp_path):
     result = small()

@@ -130,7 +130,7 @@ def test_a_tool_that_is_not_there_has_no_figures(tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE, str(tmp_path / "file" / "cache"))
     with pytest.raises(NotRun, match=CACHE):
         environment(ABSENT)
-    result = peers.measure(True, 1, count=24, peers=[ABSENT], at_once=[8])
+    result = peers.measure(True, 1, count=48, peers=[ABSENT], at_once=[8])
     file = tmp_path / "result.json"
     file.write_text(result.to_json(), encoding="utf-8")
     assert read_result(file) == result
@@ -147,6 +147,6 @@ def test_a_tool_that_is_not_there_has_no_figures(tmp_path, monkeypatch):
 
 @pytest.mark.bench
 def test_the_tools_still_do_what_their_drivers_ask():
-    result = peers.measure(True, 1, count=100, at_once=[64])
+    result = peers.measure(True, 1, count=200, at_once=[64])
     assert not [remark for remark in result.remarks if "failed" in remark or "was not run" in remark]
     assert all(median is not None for line in result.lines for median in line.medians)

@@ -5,13 +5,20 @@ from __future__ import annotations
 import uuid
 
 import pytest
+
 from campaign import read_jsonl_gz, shared
 from rows import write_lines
-
 from tracemill.inspect.validate import validate
 
 TEXTS = (
-    *("identity_leak", "script_leak", "answer_truncated", "repetition_loop", "language_differs", "instructions_contradict"),
+    *(
+        "identity_leak",
+        "script_leak",
+        "answer_truncated",
+        "repetition_loop",
+        "language_differs",
+        "instructions_contradict",
+    ),
     *("text_damaged", "boxed_missing", "prompt_empty", "prompt_placeholder", "think_in_off", "think_repeated"),
 )
 
@@ -35,7 +42,9 @@ def found(path, pairs):
 
 @pytest.mark.skipif(not shared("mt_bench").is_dir(), reason="MT-Bench answers are not beside the project")
 def test_finished_answers_in_five_languages_have_next_to_nothing_against_them(tmp_path):
-    asked = {(q["question_id"], q["lang"]): q["turns"][0] for q in read_jsonl_gz(shared("mt_bench", "questions.jsonl.gz"))}
+    asked = {
+        (q["question_id"], q["lang"]): q["turns"][0] for q in read_jsonl_gz(shared("mt_bench", "questions.jsonl.gz"))
+    }
     answers = [
         answer
         for model in ("gpt35_turbo", "qwen2_7b_instruct")

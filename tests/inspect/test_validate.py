@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 
 import tracemill as tm
 from rows import row, rows, write_lines, write_v1
-from tracemill.errors import UsageError
+from tracemill.errors import DiskError, UsageError
 from tracemill.inspect import crew
 from tracemill.inspect.languages import spoken
 from tracemill.inspect.sketch import Sketch
 from tracemill.inspect.structure import redistributable
 from tracemill.inspect.texts import contradiction
 from tracemill.inspect.validate import validate
+from tracemill.inspect.worker import work
 from tracemill.reading.pieces import Batch, pieces
 from tracemill.reading.shards import find
 
@@ -69,6 +70,16 @@ def test_a_worker_that_dies_costs_its_piece(spoilt, monkeypatch):
     assert "ended the process" in report.finding("file_unreadable").examples[0]["evidence"]
 
 
+def test_what_a_worker_is_refused_is_the_error_that_it_met(spoilt, tmp_path):
+    found = [piece for shard in find(spoilt) for piece in pieces(shard)]
+    job = {"do": "validate", "spill": str(tmp_path / "absent"), "fine": True, "benchmark": None}
+    (tmp_path / "absent").write_text("a file where a directory should be")
+    with pytest.raises(DiskError, match="the disk refuses"):
+        list(crew.answers(job, found, 1, work))
+    with pytest.raises(tm.TracemillError, match="a worker failed on data/"):
+        list(crew.answers({"do": "nothing"}, found, 1, work))
+
+
 def test_counts_shares_and_examples_are_told_by_split(spoilt):
     report = validate(spoilt, workers=0)
     finding = report.finding("prompt_placeholder")
@@ -84,7 +95,7 @@ def test_limits_decide_what_is_too_much(spoilt):
     assert validate(spoilt, limits=allowed, workers=0).ok
     assert not validate(spoilt, limits={**allowed, "warning": 0.0}, workers=0).ok
     assert validate(spoilt, limits={"error": 1.0}, workers=0).ok
-    with pytest.raises(UsageError, match="no check 'promt_empty'.*Did you mean 'prompt_empty'"):
+    with pytest.raises(UsageError, match=r"no check 'promt_empty'.*Did you mean 'prompt_empty'"):
         validate(spoilt, limits={"promt_empty": 0.1})
     with pytest.raises(UsageError, match="between 0 and 1"):
         validate(spoilt, limits={"error": 5})

@@ -74,7 +74,7 @@ def test_only_the_columns_that_are_asked_for_come_and_others_are_refused(tmp_pat
     assert flat.columns == ["language", "prompt"]
     assert [table.column_names for table in flat.batches(10)] == [["language", "prompt"]]
     assert len(flat) == 10
-    with pytest.raises(UsageError, match="no column 'promt'.*Did you mean 'prompt'"):
+    with pytest.raises(UsageError, match=r"no column 'promt'.*Did you mean 'prompt'"):
         tm.open(tmp_path).flat(["promt"])
 
 

@@ -11,9 +11,9 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from rows import rows, write_lines, write_v1
 
 import tracemill as tm
+from rows import rows, write_lines, write_v1
 from tracemill.errors import UsageError
 
 HASHES = "restored-keys.parquet"

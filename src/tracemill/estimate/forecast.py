@@ -292,7 +292,9 @@ class _Sums:
         cost, most = Range(), 0.0
         teachers = self.plan.recipe.teachers
         unpriced = [lot for lot in self.open if teachers[lot.teacher].price is None]
-        if paid_for := [lot for lot in unpriced if teachers[lot.teacher].url != "builtin"]:
+        if self.open and len(unpriced) == len(self.open) and not any(_waited_for(self.plan.recipe, lot) for lot in self.open):
+            return None, None
+        if paid_for := [lot for lot in unpriced if _waited_for(self.plan.recipe, lot)]:
             names = sorted({lot.teacher for lot in paid_for})
             self.missing.append("what tokens cost: set " + ", ".join(f"teachers.{name}.price" for name in names))
             return None, None
@@ -328,7 +330,7 @@ class _Sums:
         longest, slowest = 0.0, 0.0
         for name in recipe.teachers:
             lots = [lot for lot in self.open if lot.teacher == name]
-            if not lots or recipe.teachers[name].url == "builtin":
+            if not lots or not _waited_for(recipe, lots[0]):
                 continue
             work = 0.0
             slow = 0.0
@@ -350,11 +352,16 @@ class _Sums:
                 f"time is latency times calls over requests in flight ({room}), if the endpoints bear that many without "
                 "slowing down, and then the slowest replies"
             )
-        return (longest, slowest) if self.open else (0.0, None)
+        return (longest, slowest) if longest or not self.open else (None, None)
 
 
 def _names(lots: list[Lot]) -> str:
-    return ", ".join(dict.fromkeys(f"{lot.teacher}, reasoning {lot.mode}" for lot in lots))
+    return ", ".join(f"{lot.teacher} {lot.mode}" for lot in lots)
+
+
+def _waited_for(recipe: Recipe, lot: Lot) -> bool:
+    """Whether a lot costs money and time: the built-in teacher answers at once and for nothing."""
+    return recipe.teachers[lot.teacher].url != "builtin"
 
 
 def _headed(head: str, lines: list[str]) -> Iterator[tuple[str, str]]:

@@ -41,7 +41,10 @@ def t_percentile(degrees: int) -> float:
     if degrees <= len(_T):
         return _T[degrees - 1]
     n = float(degrees)
-    return Z + (Z**3 + Z) / (4 * n) + (5 * Z**5 + 16 * Z**3 + 3 * Z) / (96 * n * n)
+    first = (Z**3 + Z) / 4
+    second = (5 * Z**5 + 16 * Z**3 + 3 * Z) / 96
+    third = (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / 384
+    return Z + first / n + second / n**2 + third / n**3
 
 
 class Ratio:

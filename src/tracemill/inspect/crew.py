@@ -16,6 +16,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
+from tracemill import errors
 from tracemill.errors import TracemillError, UsageError
 from tracemill.reading.pieces import Piece
 from tracemill.reading.shards import Shard
@@ -73,6 +74,14 @@ def answers(
         crew.stop()
 
 
+def _error(answer: Answer) -> TracemillError | None:
+    """What a worker could not do, as the error that it met: a full disk, or a defect of ours."""
+    if "refused" in answer:
+        kind: type[TracemillError] = getattr(errors, answer["refused"])
+        return kind(answer["text"])
+    return TracemillError(answer["failure"]) if "failure" in answer else None
+
+
 class _Crew:
     def __init__(self, job: Job, pieces: Sequence[Piece], count: int) -> None:
         self.job, self.pieces, self.count = job, pieces, count
@@ -123,8 +132,7 @@ class _Crew:
                 line = process.stdout.readline()
                 if line.endswith(b"\n"):
                     answer = json.loads(line)
-                    failure = TracemillError(answer["failure"]) if "failure" in answer else None
-                    self._done.put((number, failure or answer))
+                    self._done.put((number, _error(answer) or answer))
                     continue
                 self._close(process)
                 self._done.put((number, {"died": process.returncode}))

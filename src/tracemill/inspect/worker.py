@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tracemill.errors import TracemillError
 from tracemill.inspect.crew import Answer, Job, unpack_piece
 from tracemill.reading.pieces import Piece
 
@@ -28,6 +29,8 @@ def main() -> None:
         number, told = json.loads(line)
         try:
             answer = work(job, number, unpack_piece(told))
+        except TracemillError as exc:
+            answer = {"refused": type(exc).__name__, "text": str(exc)}
         except Exception:
             answer = {"failure": f"a worker failed on {told[0][1]}:\n{traceback.format_exc()}"}
         out.write(json.dumps(answer).encode() + b"\n")

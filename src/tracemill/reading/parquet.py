@@ -11,9 +11,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from pyarrow.fs import LocalFileSystem
 
 from tracemill.errors import DataError
 from tracemill.legible import one_line
@@ -272,6 +270,9 @@ def rows_in(piece: Piece) -> int:
 
 def groups_may_pass(piece: Piece, filters: Filters) -> bool:
     """Whether some row group of a piece can hold rows that pass, as far as statistics tell."""
+    import pyarrow.dataset as ds  # takes long to load, and only filters need it
+    from pyarrow.fs import LocalFileSystem
+
     known = {name for name in filters.values if name in _schema(metadata(piece.shard), piece.shard).names}
     tests = [ds.field(name).isin(sorted(filters.values[name])) for name in STATISTICS if name in known]
     if not tests:

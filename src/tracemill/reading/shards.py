@@ -19,7 +19,6 @@ from typing import Any, Literal
 import yaml
 
 from tracemill.errors import DataError, UsageError
-from tracemill.layouts import split_language
 from tracemill.legible import did_you_mean, quoted
 from tracemill.storage.fs import REAL, Fs
 
@@ -121,6 +120,8 @@ def make_shard(
     kind = kind_of(path)
     if kind is None and not alone:
         raise DataError(f"{path}: its ending says nothing of its form; there are {', '.join(KINDS)} (.gz, .zst)")
+    from tracemill.layouts import split_language  # loads the recipe's models, which workers do without
+
     name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
     split = split or split_of(path, root)
     translated = _TRANSLATED.search(split)

@@ -24,6 +24,8 @@ def section(result: Result) -> str:
         f"`python -m bench {result.name}`, {result.date}: medians of {result.pairs} interleaved pairs, "
         f"Python {result.python}, {result.cores} cores, {result.system}; load before {load:g}."
     )
+    if load > result.cores:
+        made += " The machine had other work too: what is bound by its processor is slower here than it would be alone."
     return "\n".join(
         [
             fill(result.about, WIDTH),

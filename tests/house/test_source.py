@@ -88,6 +88,7 @@ MAY_TOUCH = {
     ("recipe", "read_text"): "reads the table of dialects that we ship",
     ("respond", "read_text"): "reads templates, ours and the user's",
     ("verify", "fdopen to write"): "its own stdout",
+    ("engines", "fdopen"): "a worker's pipe to its parent",
     ("engines", "fdopen to write"): "a worker's pipe to its parent",
     ("verify", "read_text"): "its own memory use, from /proc",
 }

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 
 import pytest
 
-import tracemill
 from campaign import answers, problem_recipe, published, run, write_problems
-from tracemill.errors import RecipeError, UsageError
+from tracemill.errors import RecipeError
 from tracemill.mill import build
 from tracemill.recipe_file import load_recipe
 from tracemill.report.audit import audit
@@ -114,31 +111,3 @@ def test_an_error_of_the_endpoint_is_shown_escaped(tmp_path):
 
     assert clean(f"teacher 'main' answers HTTP 401: {HOSTILE}\nCheck it").count("\n") == 1
     assert not [c for c in clean(HOSTILE) if not c.isprintable()]
-
-
-def test_a_build_from_inside_an_event_loop_or_a_thread_says_what_to_do(tmp_path):
-    recipe = tracemill.Recipe(
-        name="small",
-        license="MIT",
-        prompts=(tracemill.GeneratedPrompts(generate="word_problems", count=2),),
-        teachers={"careful": tracemill.Teacher(url="builtin", model="builtin-careful")},
-    )
-
-    async def inside() -> None:
-        build(recipe, tmp_path / "run")
-
-    with pytest.raises(UsageError, match="tracemill build"):
-        asyncio.run(inside())
-    caught: list[BaseException] = []
-
-    def aside() -> None:
-        try:
-            build(recipe, tmp_path / "run")
-        except BaseException as exc:
-            caught.append(exc)
-
-    thread = threading.Thread(target=aside)
-    thread.start()
-    thread.join()
-    assert [type(exc) for exc in caught] == [UsageError]
-    assert not (tmp_path / "run").exists()

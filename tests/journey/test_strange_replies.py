@@ -98,7 +98,7 @@ def test_a_prompt_that_a_gateway_denies_fails_alone_and_is_asked_again_next_time
     unlucky = list(table)[4]
 
     def deny(body, attempt):
-        return "model_missing" if unlucky in body["messages"][-1]["content"] else None
+        return "forbidden" if unlucky in body["messages"][-1]["content"] else None
 
     with ScriptedServer(answers(table), faults=Faults(script=deny)) as server:
         report = build(recipe(server.url), out, workers=1)

@@ -53,7 +53,9 @@ def test_an_answer_that_came_as_a_trace_is_told_as_that():
     assert judged("off", "", "It is 4.")[1].endswith("and nothing else: It is 4.")
 
 
-@pytest.mark.parametrize(("finish", "reason"), [("length", "truncated"), ("content_filter", "unfinished")])
+@pytest.mark.parametrize(
+    ("finish", "reason"), [("length", "truncated"), ("content_filter", "refused"), ("abort", "unfinished")]
+)
 def test_how_it_ended_comes_first(finish, reason):
     assert judged("on", "<think>I add", None, finish)[0] == reason
 

@@ -292,7 +292,11 @@ class _Sums:
         cost, most = Range(), 0.0
         teachers = self.plan.recipe.teachers
         unpriced = [lot for lot in self.open if teachers[lot.teacher].price is None]
-        if self.open and len(unpriced) == len(self.open) and not any(_waited_for(self.plan.recipe, lot) for lot in self.open):
+        if (
+            self.open
+            and len(unpriced) == len(self.open)
+            and not any(_waited_for(self.plan.recipe, lot) for lot in self.open)
+        ):
             return None, None
         if paid_for := [lot for lot in unpriced if _waited_for(self.plan.recipe, lot)]:
             names = sorted({lot.teacher for lot in paid_for})

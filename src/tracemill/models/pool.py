@@ -40,8 +40,8 @@ class Lane:
     pace: Pace
     breaker: Breaker = field(default_factory=Breaker)
 
-    def open(self) -> bool:
-        """Whether it takes a request now."""
+    def takes(self) -> bool:
+        """Whether a request may go there now."""
         return self.pace.free() and self.breaker.lets_through()
 
 
@@ -140,8 +140,8 @@ class Pool:
 
     def _choose(self, home: str) -> Lane | None:
         if len(self.lanes) == 1:
-            return self.lanes[0] if self.lanes[0].open() else None
-        there = [lane for lane in self.lanes if lane.open()]
+            return self.lanes[0] if self.lanes[0].takes() else None
+        there = [lane for lane in self.lanes if lane.takes()]
         if not there:
             return None
         wanted = min(there, key=lambda lane: sha256(f"{home} {lane.name}".encode()).digest())

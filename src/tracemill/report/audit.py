@@ -239,9 +239,7 @@ def _places(paths: RunPaths, plan: Plan) -> Check:
         if note is None:
             problems.append(f"unit {unit.name} is not committed")
             continue
-        planned = Counter(
-            q.unanswered.uuid for p in plan.spool.read(unit) for q in plan.questions.of(p)
-        )
+        planned = Counter(q.unanswered.uuid for p in plan.spool.read(unit) for q in plan.questions.of(p))
         found: Counter[str] = Counter()
         try:
             for kind in note.files:

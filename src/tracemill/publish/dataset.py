@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 import tracemill
 from tracemill import identity
@@ -45,25 +44,17 @@ class Counts:
 
     def add_usage(self, table: pa.Table, *, kept: bool) -> None:
         """Count what the replies of some rows took; all that the rows say of it."""
-        told = table.column("usage")
-        plain = pa.table(
-            {
-                "generator": table.column("generator"),
-                "prompt": pc.struct_field(told, "prompt_tokens"),
-                "completion": pc.struct_field(told, "completion_tokens"),
-            }
-        )
-        sums = plain.group_by("generator").aggregate(
-            [("generator", "count"), ("completion", "count"), ("prompt", "sum"), ("completion", "sum")]
-        )
-        for row in sums.to_pylist():
-            before = self.usage.get(row["generator"], Usage())
-            self.usage[row["generator"]] = before.plus(
-                row["generator_count"] if kept else 0,
-                row["completion_count"],
-                row["generator_count"],
-                row["prompt_sum"] or 0,
-                row["completion_sum"] or 0,
+        told = table.select(["generator", "usage"]).flatten()
+        names, prompts, completions = (column.to_pylist() for column in told.columns)
+        for name in sorted(set(names)):
+            rows = [i for i, other in enumerate(names) if other == name]
+            known = [i for i in rows if completions[i] is not None]
+            self.usage[name] = self.usage.get(name, Usage()).plus(
+                len(rows) if kept else 0,
+                len(known),
+                len(rows),
+                sum(prompts[i] or 0 for i in rows),
+                sum(completions[i] for i in known),
             )
 
 

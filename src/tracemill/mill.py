@@ -126,18 +126,18 @@ def build(
         EndpointError, BudgetSpent, DiskError, Interrupted: the run stopped; the same call goes on.
     """
     paths, watch = RunPaths(Path(out)), watch or Silent()
-    _check_place(paths)
+    check_place(paths)
     if workers is not None and workers < 1:
         raise UsageError(f"--workers must be at least 1, it is {workers}")
     if limit is not None and limit < 1:
         raise UsageError(f"--limit must be at least 1, it is {limit}")
     check_machine()
-    with _Signals() as signals, RunLock(paths.lock) as lock:
-        run = _Run(paths, recipe, limit, watch, fs, signals)
+    with Signals() as signals, RunLock(paths.lock) as lock:
+        run = Run(paths, recipe, limit, watch, fs, signals)
         return run.go(engine or LocalEngine(workers or default_workers(), lock.fd, run.show, fs, wait_for_endpoint))
 
 
-def _check_place(paths: RunPaths) -> None:
+def check_place(paths: RunPaths) -> None:
     try:
         is_file = paths.root.exists() and not paths.root.is_dir()
         is_strange = paths.root.is_dir() and not paths.inner.is_dir() and any(paths.root.iterdir())
@@ -149,14 +149,14 @@ def _check_place(paths: RunPaths) -> None:
         raise UsageError(f"--out {paths.root} holds files but no run (.tracemill is missing); name a new directory")
 
 
-class _Signals:
+class Signals:
     """While open, a signal raises Interrupted in the main thread. An engine may take the signals for its own while."""
 
     def __init__(self) -> None:
         self._before: dict[signal.Signals, Any] = {}
         self._told = 0
 
-    def __enter__(self) -> _Signals:
+    def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.getsignal(number) for number in SIGNALS}
         self.take()
@@ -180,11 +180,11 @@ class _Signals:
             signal.signal(number, signal.SIG_DFL if before is None else before)
 
 
-class _Run:
+class Run:
     """One build: finds out what is left to do, has it done, and publishes."""
 
     def __init__(
-        self, paths: RunPaths, recipe: Recipe, limit: int | None, watch: Watch, fs: Fs, signals: _Signals
+        self, paths: RunPaths, recipe: Recipe, limit: int | None, watch: Watch, fs: Fs, signals: Signals
     ) -> None:
         self.paths, self.recipe, self.limit, self.watch, self.fs = paths, recipe, limit, watch, fs
         self.signals = signals
@@ -228,7 +228,7 @@ class _Run:
         spool = open_spool(
             self.paths.spool, self.recipe, self.limit, self.fs, lambda n: self.watch.note(f"{n:,} rows read")
         )
-        _refuse_nothing(spool, self.fs)
+        refuse_nothing(spool, self.fs)
         for source in spool.inputs:
             if not source["prompts"] and source["bad_lines"]:
                 self.watch.note(f"prompts {source['name']!r}: none of {source['bad_lines']:,} input lines can be used")
@@ -350,7 +350,7 @@ class _Run:
         self.fs.replace(self.paths.status, json.dumps(told, indent=1).encode(), durable=False)
 
 
-def _refuse_nothing(spool: Spool, fs: Fs) -> None:
+def refuse_nothing(spool: Spool, fs: Fs) -> None:
     """Raises RecipeError if no input line is a prompt: most likely the field map names the wrong columns."""
     if spool.prompts:
         return

@@ -34,7 +34,7 @@ from tracemill.verify.sound import Sound
 
 T = TypeVar("T")
 
-ROWS_VERSION = 1
+ROWS_VERSION = 2
 """Raised when the same replies would give other rows, so that units are worked again. Replies are not asked again."""
 
 

@@ -87,6 +87,7 @@ def passes(kind, share, problems, clean, folder, **more):
 def is_tried_thrice(kind, share, problems, clean, folder, **more):
     log, files, report = run_with(problems, folder, Faults(rates={kind: share}, seed=1), **more)
     met = faults_of(log)
+    assert any(kind in faults for faults in met.values()), "no fault was met"
     lost = [faults for faults in met.values() if faults == [kind] * 3]
     assert all(faults.index(None) == len(faults) - 1 <= 2 for faults in met.values() if faults not in lost)
     assert report.lost.get("respond: malformed", 0) == len(lost)
@@ -121,13 +122,20 @@ def test_a_reply_without_an_answer_is_asked_for_three_times(kind, problems, clea
     is_tried_thrice(kind, 0.1, problems, clean, tmp_path)
 
 
-def test_a_reply_that_is_never_an_answer_is_a_failed_row_with_its_evidence(problems, tmp_path):
-    faults = Faults(rates={"html": 0.05}, seed=1, sticky=frozenset({"html"}))
+@pytest.mark.parametrize("kind", THRICE)
+def test_a_reply_that_is_never_an_answer_is_a_failed_row_with_its_evidence(kind, problems, tmp_path):
+    faults = Faults(rates={kind: 0.05}, seed=1, sticky=frozenset({kind}))
     _, _, report = run_with(problems, tmp_path, faults)
     rows = [r for b in read_batches(tmp_path / "run/failed/failed-00000-of-00001.parquet") for r in b.to_pylist()]
     assert len(rows) == report.lost["respond: malformed"] > 0
     assert {(r["error_class"], r["attempts"]) for r in rows} == {("malformed", 3)}
-    assert all("<h1>Welcome</h1>" in r["evidence"] for r in rows)
+    shown = {
+        "html": "<h1>Welcome</h1>",
+        "malformed": "chatcmpl-",
+        "error_object": "server_error",
+        "no_choices": '"choices":[]',
+    }
+    assert all(shown[kind] in r["evidence"] for r in rows)
     assert audit(tmp_path / "run").ok
 
 

@@ -97,7 +97,7 @@ def _has_main_thread() -> bool:
 
 
 def _in_a_thread(run: _Run) -> Progress:
-    """Run in a thread of its own, waiting for it here. What interrupts the wait drains the run."""
+    """Run in a thread of its own, waiting for it here. Signals, which only the main thread hears, are handed on."""
     result: list[Progress | BaseException] = []
     ended = threading.Event()
 
@@ -108,12 +108,16 @@ def _in_a_thread(run: _Run) -> Progress:
             result.append(exc)
         ended.set()
 
-    threading.Thread(target=work, name="engine").start()
-    while not ended.is_set():
-        try:
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, lambda told, _: run.interrupt(told)) for number in SIGNALS}
+    try:
+        threading.Thread(target=work, name="engine").start()
+        while not ended.is_set():
             ended.wait(TICK)
-        except (KeyboardInterrupt, Interrupted):
-            run.interrupt()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if isinstance(result[0], BaseException):
         raise result[0]
     return result[0]
@@ -142,14 +146,21 @@ class _Run:
         self.draining = False
         self.drain_since = 0.0
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.early: int | None = None
+        """A signal that came before the loop did."""
+        self.cancelled = False
 
-    def interrupt(self) -> None:
-        """Drain, from another thread."""
-        if self.loop is not None:
-            self.loop.call_soon_threadsafe(self._on_signal, signal.SIGINT)
+    def interrupt(self, number: int) -> None:
+        """A signal that another thread has heard."""
+        if self.loop is None:
+            self.early = number
+        else:
+            self.loop.call_soon_threadsafe(self._on_signal, number)
 
     async def run(self, signals: Iterable[signal.Signals] = tuple(SIGNALS)) -> Progress:
         self.loop = loop = asyncio.get_running_loop()
+        if self.early is not None:
+            self._on_signal(self.early)
         for signalled in signals:
             loop.add_signal_handler(signalled, self._on_signal, signalled)
         try:
@@ -290,7 +301,9 @@ class _Run:
         except TracemillError as exc:
             self._stop(exc)
         patient = isinstance(self.error, BudgetSpent) and not self.signals
-        if self.draining and not patient and asyncio.get_running_loop().time() - self.drain_since > GRACE:
+        late = asyncio.get_running_loop().time() - self.drain_since > GRACE
+        if self.draining and not patient and late and not self.cancelled:
+            self.cancelled = True
             for child in self.children:
                 child.tell(cancel=True)
 

@@ -20,7 +20,7 @@ from tracemill.estimate.lots import FEW, Lot, count, places
 from tracemill.estimate.pilot import Pilot, number, run_pilot
 from tracemill.estimate.tokens import HIGH, LATIN, LOW, Range
 from tracemill.gather.spool import open_spool
-from tracemill.mill import Silent, Watch, _check_place, _refuse_nothing, _Run, _Signals, default_workers
+from tracemill.mill import Run, Signals, Silent, Watch, check_place, default_workers, refuse_nothing
 from tracemill.models.budget import Account, money, paid, spent_lines
 from tracemill.plan import Plan
 from tracemill.recipe import Recipe
@@ -181,26 +181,26 @@ def forecast(
         if out is None:
             out = open_until_done.enter_context(tempfile.TemporaryDirectory(prefix="tracemill-plan-"))
         paths = RunPaths(Path(out))
-        _check_place(paths)
-        signals = open_until_done.enter_context(_Signals())
+        check_place(paths)
+        signals = open_until_done.enter_context(Signals())
         lock = open_until_done.enter_context(RunLock(paths.lock))
         found = None
         if pilot is not None:
-            run = _Run(paths, recipe, limit, watch, fs, signals)
+            run = Run(paths, recipe, limit, watch, fs, signals)
             engine = LocalEngine(workers or default_workers(), lock.fd, run.show, fs, wait_for_endpoint)
             with _left_as_stopped(run):
                 plan = run.planned()
                 found = run_pilot(run, engine, plan, pilot)
         else:
             spool = open_spool(paths.spool, recipe, limit, fs, lambda n: watch.note(f"{n:,} rows read"))
-            _refuse_nothing(spool, fs)
+            refuse_nothing(spool, fs)
             plan = Plan(recipe, spool, limit)
         lots = count(plan, paths, fs)
         return _Sums(plan, paths, lots, latency, reply_tokens, fs).forecast(found)
 
 
 @contextmanager
-def _left_as_stopped(run: _Run) -> Iterator[None]:
+def _left_as_stopped(run: Run) -> Iterator[None]:
     """Let status.json say in the end that nobody is at it."""
     try:
         yield

@@ -14,7 +14,7 @@ from tracemill import identity
 from tracemill.errors import UsageError
 from tracemill.estimate.intervals import Interval, ratio, share
 from tracemill.gather.drawn import draw, lay_out
-from tracemill.mill import Engine, _Run
+from tracemill.mill import Engine, Run
 from tracemill.models.budget import money
 from tracemill.plan import Plan
 from tracemill.storage.entries import REPLY
@@ -116,7 +116,7 @@ def percent(value: Interval) -> str:
     return f"{value.value:.1%}{ends}"
 
 
-def run_pilot(run: _Run, engine: Engine, plan: Plan, count: int) -> Pilot:
+def run_pilot(run: Run, engine: Engine, plan: Plan, count: int) -> Pilot:
     """Ask `count` prompts of a plan and measure what comes.
 
     Args:

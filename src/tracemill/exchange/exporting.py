@@ -15,7 +15,7 @@ from tracemill.engines.wanted import stored, walk
 from tracemill.errors import DiskError, UsageError
 from tracemill.gather.spool import open_spool
 from tracemill.legible import quoted
-from tracemill.mill import _check_place
+from tracemill.mill import check_place
 from tracemill.plan import Plan
 from tracemill.recipe import Recipe
 from tracemill.storage.fs import REAL, Fs, disk_errors
@@ -72,7 +72,7 @@ def export_requests(
             else "nothing to export: the built-in teacher answers on this machine"
         )
     paths, file = RunPaths(Path(out)), Path(file)
-    _check_place(paths)
+    check_place(paths)
     with RunLock(paths.lock):
         plan = Plan(recipe, open_spool(paths.spool, recipe, limit, fs), limit)
         written = asyncio.run(_write(plan, paths, file, frozenset(bought), fs, tell))

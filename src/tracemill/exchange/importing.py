@@ -17,10 +17,10 @@ from tracemill.exchange.lines import FORMATS, Format, body_hash
 from tracemill.exchange.shelf import Offer, Shelf
 from tracemill.gather.spool import open_spool
 from tracemill.legible import quoted
-from tracemill.mill import _check_place
+from tracemill.mill import check_place
 from tracemill.models.door import same_model
 from tracemill.models.masking import Mask
-from tracemill.models.replies import Unreadable, finish_reason, read_reply, usage
+from tracemill.models.replies import Unreadable, finish_reason, parsed, read_reply, usage
 from tracemill.models.wire import Failure, Reply, Request
 from tracemill.plan import Plan
 from tracemill.recipe import Recipe, secret_texts
@@ -92,7 +92,7 @@ def import_answers(
     if form not in FORMATS:
         raise UsageError(f"--format {quoted(form)}: it is one of {', '.join(FORMATS)}")
     paths = RunPaths(Path(out))
-    _check_place(paths)
+    check_place(paths)
     shelf = Shelf(Mask(_secrets(recipe)))
     try:
         for file in files:
@@ -165,7 +165,7 @@ class _Import:
             entries = self.journal.entries(asked_anew(question, self.plan.recipe.seed, retry).key, request.home)
             for entry in entries:
                 if entry.outcome == REPLY and holds_answer(entry.body):
-                    self.shelf.held(request, body_hash(orjson.loads(entry.body)))
+                    self.shelf.held(request, body_hash(parsed(entry.body)))
 
     async def __call__(self, request: Request) -> Reply | Failure:
         entries = self.journal.entries(request.key, request.home)

@@ -40,7 +40,7 @@ class Breaker:
         """A request came back.
 
         Args:
-            good: Whether the endpoint is well; None if the outcome says nothing of that, or the request was given up.
+            good: Whether the endpoint is well; None if the outcome says nothing of that. As a probe it is then no proof.
             unreachable: No connection could be made.
         """
         if self.open_since is not None:
@@ -55,6 +55,10 @@ class Breaker:
                 self._pause = FIRST_PAUSE
                 self.probe_at = self.open_since + self._pause
 
+    def gave_up(self) -> None:
+        """A request was admitted, and not sent after all."""
+        self._probing = False
+
     def _probed(self, good: bool | None) -> None:
         """What the probe, or a request sent before the breaker opened, came to."""
         self._probing = False
@@ -62,6 +66,6 @@ class Breaker:
             self.open_since = None
             self._bad = 0
             self._recent.clear()
-        elif good is not None and time.monotonic() >= self.probe_at:
+        elif time.monotonic() >= self.probe_at:
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
             self.probe_at = time.monotonic() + self._pause

@@ -159,6 +159,10 @@ def spent_before(directory: Path, recipe: Recipe, fs: Fs = REAL) -> Spent:
     )
 
 
+FIRST = 4
+"""Requests that a process sends before it knows what one takes, where tokens or money are limited."""
+
+
 class Budget:
     """Lets requests go out until a limit is reached.
 
@@ -210,6 +214,13 @@ class Budget:
                 f"{'tokens' if limits.tokens is not None else 'cost'} cannot be held. Every reply is stored. "
                 "Limit budget.requests instead, and run the command again"
             )
+
+    def waits(self) -> bool:
+        """Whether to wait until the first replies tell what a reply takes, before more are asked for."""
+        if not self._on or (self.limits.tokens is None and self.limits.cost is None):
+            return False
+        spent = self._spent()
+        return spent.replies == 0 and spent.open >= FIRST
 
     def late(self) -> None:
         """Raises BudgetSpent once the time of this call is over."""

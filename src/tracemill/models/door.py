@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,11 @@ RETRY_SHARE, RETRIES_AT_ONCE, RETRIES_A_SECOND = 0.2, 10, 20.0
 WATCHED, FEWEST, TOO_MANY = 1000, 50, 0.2
 """A run stops when more than 20 % of the last 1,000 requests failed for the endpoint's sake, judged from 50 on."""
 NOT_THE_ENDPOINT = frozenset({"refused", "denied", "too_long"})
+
+_TAIL = re.compile(
+    r"([-@:._](\d{4}-?\d\d-?\d\d|\d{4}|fp8|fp4|nvfp4|mxfp4|bf16|fp16|int[48]|[468]bit|awq|gptq|gguf|q\d\w*|latest|free))+"
+)
+"""What a server may add to a model's name without making another model of it."""
 
 Mode = Literal["ask", "replay"]
 
@@ -165,6 +171,8 @@ class Door:
         pause = FIRST_PAUSE
         throttled_since: float | None = None
         while True:
+            while self.budget.waits():
+                await self._sleep(0.02, pool)
             lane = await pool.enter(request.home, first=sendings == 0)
             sendings += 1
             self._open(+1)
@@ -205,10 +213,14 @@ class Door:
     async def _send_once(self, pool: Pool, lane: Lane, request: Request) -> _Came:
         """Send, and say how it went: to the pool at once, to the caller in full."""
         entered = time.monotonic()
-        with self.budget.turn():
-            self.budget.sending()
-            self.tally.sent += 1
-            self._tell_others()
+        try:
+            with self.budget.turn():
+                self.budget.sending()
+                self.tally.sent += 1
+                self._tell_others()
+        except TracemillError:
+            pool.give_up(lane)
+            raise
         came = _Came()
         try:
             came = await self._send(lane, request)
@@ -222,7 +234,8 @@ class Door:
                 good,
                 refused=throttled,
                 wait=came.raw.retry_after if came.raw else None,
-                unreachable=came.detail if came.kind == "unreachable" else "",
+                trouble="" if good else came.detail,
+                reached=came.kind != "unreachable",
             )
         return came
 
@@ -231,6 +244,8 @@ class Door:
             raw = await lane.sender.send(request)
         except TransportError as exc:
             return _Came(exc.kind, exc.detail)
+        except RecursionError:
+            return _Came("malformed", "the reply nests too deep")
         kind = kind_of(raw)
         if kind != REPLY:
             return _Came(kind, said_by(raw), raw)
@@ -257,7 +272,7 @@ class Door:
         if self.flight is not None:
             told = self.tally
             tokens = told.prompt_tokens + told.completion_tokens
-            self.flight.set(told.open, told.sent, told.replies, tokens, told.cost)
+            self.flight.set(told.open, told.sent - told.throttled, told.replies, tokens, told.cost)
 
     def _retry_in(self) -> float:
         """Take one retry out of what has been earned. Seconds until it may be sent; 0 if it had been earned."""
@@ -355,10 +370,12 @@ class Door:
 
 def same_model(asked: str, told: str, accepted: Sequence[str] = ()) -> bool:
     """Whether a reply's model is the one that was asked for: by name, by the last part of its path, without regard to
-    case, or with a date, size or quantisation after it ("gpt-4o" answers as "gpt-4o-2024-08-06").
+    case, or with a date or a quantisation after it ("gpt-4o" answers as "gpt-4o-2024-08-06").
     """
-    short = [name.rstrip("/").rpartition("/")[2].casefold() for name in (asked, told)]
-    return told in accepted or not told or short[1].startswith(short[0]) or short[0].startswith(short[1])
+    if not told or told in accepted:
+        return True
+    wanted, got = (name.rstrip("/").rpartition("/")[2].casefold() for name in (asked, told))
+    return got == wanted or (got.startswith(wanted) and bool(_TAIL.fullmatch(got[len(wanted) :])))
 
 
 def _failure(request: Request, entries: Sequence[Entry]) -> Failure:

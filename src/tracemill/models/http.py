@@ -151,6 +151,7 @@ class _Connection(asyncio.Protocol):
 
     __slots__ = (
         "_body",
+        "_complete",
         "_done",
         "_encoding",
         "_ends_with_connection",
@@ -172,7 +173,7 @@ class _Connection(asyncio.Protocol):
         """Write a request, and wait for the response to it."""
         assert self._transport is not None
         loop = asyncio.get_running_loop()
-        self._started = False
+        self._started = self._complete = False
         self._fresh_response()
         self._done = loop.create_future()
         deadline = loop.call_later(seconds, self._fail, f"no whole reply within {seconds:g} s", "timeout")
@@ -202,7 +203,7 @@ class _Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's do not inherit from asyncio's
 
     def data_received(self, data: bytes) -> None:
-        if self._done is None:
+        if self._done is None or self._done.done():
             self.abort()  # a word that nobody asked for: whatever follows could not be told apart from an answer
             return
         self._started = True
@@ -238,6 +239,11 @@ class _Connection(asyncio.Protocol):
 
     # What the parser tells
 
+    def on_message_begin(self) -> None:
+        if self._complete:
+            self.reusable = False
+            raise HttpError("partial", "more came than one response")
+
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         if name in (b"content-length", b"transfer-encoding"):
@@ -261,6 +267,7 @@ class _Connection(asyncio.Protocol):
             self._fresh_response()
             return
         self.reusable = self._parser.should_keep_alive()
+        self._complete = True
         self._finish()
 
     def _finish(self) -> None:
@@ -284,12 +291,15 @@ def _opened(body: bytes, encoding: bytes) -> bytes:
     """A compressed body, undone, if it is not longer than any answer."""
     if encoding not in _OPENED:
         raise ValueError("unknown")
-    unzip = zlib.decompressobj(_OPENED[encoding])
-    out = unzip.decompress(body, LARGEST_BODY)
-    if unzip.unconsumed_tail:
-        raise HttpError("oversize", f"the reply is longer than {LARGEST_BODY:,} bytes once it is opened")
-    if not unzip.eof:
-        raise ValueError("it stops in the middle")
+    out = b""
+    while body:  # gzip may come in several members
+        unzip = zlib.decompressobj(_OPENED[encoding])
+        out += unzip.decompress(body, LARGEST_BODY - len(out) + 1)
+        if len(out) > LARGEST_BODY:
+            raise HttpError("oversize", f"the reply is longer than {LARGEST_BODY:,} bytes once it is opened")
+        if not unzip.eof:
+            raise ValueError("it stops in the middle")
+        body = unzip.unused_data
     return out
 
 

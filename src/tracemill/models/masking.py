@@ -47,7 +47,10 @@ class Mask:
             return data
         if self._always or any(text in data for text in self._plain) or ESCAPES.search(data):
             data = self._bytes.sub(MASK.encode(), data)
-        return self._joined(data) if b'"text"' in data else data
+        try:
+            return self._joined(data) if b'"text"' in data else data
+        except RecursionError:  # nothing that we read as an answer nests so deep
+            return data
 
     def _joined(self, data: bytes) -> bytes:
         """Parts of a content are read as one text: a secret in several of them is masked as if they were."""

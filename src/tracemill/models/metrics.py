@@ -5,6 +5,7 @@ more of them bring nothing but latency. Their /metrics tell how many wait.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Iterable
 
@@ -13,8 +14,8 @@ from tracemill.models.pool import Lane
 
 EVERY = 1.0
 """Seconds between two looks."""
-LOOKS = 3
-"""Looks without an answer after which an endpoint is held to have no metrics."""
+LOOKS, SELDOM = 3, 30.0
+"""After so many looks without an answer the next ones come so many seconds apart: it has none, or is down."""
 _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{[^}]*\})?\s+([0-9.eE+-]+)", re.MULTILINE)
 RUNNING = frozenset({"vllm:num_requests_running", "sglang:num_running_reqs", "llamacpp:requests_processing"})
 WAITING = frozenset({"vllm:num_requests_waiting", "sglang:num_queue_reqs", "llamacpp:requests_deferred"})
@@ -28,6 +29,8 @@ def queue_of(text: str) -> tuple[float, float] | None:
         try:
             number = float(value)
         except ValueError:
+            continue
+        if not math.isfinite(number):
             continue
         if name in WAITING:
             waiting, told = waiting + number, True
@@ -43,8 +46,8 @@ async def watch(lanes: Iterable[Lane]) -> None:
 
 async def _watch(lane: Lane, endpoint: Endpoint) -> None:
     silent = 0
-    while silent < LOOKS:
-        await asyncio.sleep(EVERY)
+    while True:
+        await asyncio.sleep(EVERY if silent < LOOKS else SELDOM)
         text = await endpoint.metrics()
         queue = None if text is None else queue_of(text)
         if queue is None:

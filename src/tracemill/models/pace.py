@@ -66,16 +66,19 @@ class Pace:
         """Share of the limit that is in use."""
         return self.in_flight / max(self.limit, 1.0)
 
-    def leave(self, entered: float, refused: bool = False, wait: float | None = None) -> None:
+    def leave(self, entered: float, refused: bool = False, wait: float | None = None, well: bool = True) -> None:
         """Give a place back, and say how it went.
 
         Args:
             entered: When it was taken, by `time.monotonic`.
+            well: False if the endpoint failed: that tells nothing of how much it bears, and nothing grows.
             refused: The endpoint said that it has too much to do.
             wait: Seconds for which it then asked to be left alone.
         """
         full = self.in_flight >= int(self.limit)
         self.in_flight -= 1
+        if not well:
+            return
         if refused:
             if self._near_ceiling() and entered >= self._cut_at and self.noise < SIGN:
                 self._set(max(1.0, TOUCHED * self.limit), time.monotonic())

@@ -23,6 +23,8 @@ SLACK = 0.25
 """How much more of its limit the preferred endpoint may have in use than the least busy one."""
 NEVER_SEEN = 15.0
 """Seconds to wait for an endpoint that has not answered once in this run: most likely the address is wrong."""
+SOON, OFTEN = 0.002, 0.5
+"""Seconds between two looks of a queue that waits, at least and at most."""
 WAIT = 600.0
 """Seconds to wait for one that has, unless told otherwise."""
 
@@ -105,15 +107,20 @@ class Pool:
         good: bool | None,
         refused: bool = False,
         wait: float | None = None,
-        unreachable: str = "",
+        trouble: str = "",
+        reached: bool = True,
     ) -> None:
-        """Give a place back, and say how it went; see `Pace.leave` and `Breaker.ended`."""
-        lane.pace.leave(entered, refused, wait)
-        lane.breaker.ended(good, bool(unreachable))
-        if good or refused:
-            self.seen = True
-        if unreachable:
-            self.trouble = unreachable
+        """Give a place back, and say how it went; see `Pace.leave` and `Breaker.ended`.
+
+        Args:
+            trouble: What was wrong, for whoever waits for the endpoint.
+            reached: Whether there was a connection at all.
+        """
+        lane.pace.leave(entered, refused, wait, well=good is not False)
+        lane.breaker.ended(good, not reached)
+        self.seen = self.seen or bool(good) or refused
+        if trouble:
+            self.trouble = trouble
         if self._waiting or self._down_since is not None or not good:
             self._wake()
 
@@ -133,9 +140,13 @@ class Pool:
         lane.breaker.sent()
         lane.pace.in_flight += 1
 
+    def give_up(self, lane: Lane) -> None:
+        """Give a place back for which nothing was sent."""
+        self._release(lane)
+
     def _release(self, lane: Lane) -> None:
         lane.pace.in_flight -= 1
-        lane.breaker.ended(None)
+        lane.breaker.gave_up()
         self._wake()
 
     def _choose(self, home: str) -> Lane | None:
@@ -171,10 +182,9 @@ class Pool:
             max(lane.pace.hold_until, lane.breaker.probe_at if lane.breaker.open_since is not None else 0.0)
             for lane in self.lanes
         ]
-        later = [moment - now for moment in moments if moment > now]
-        if later or self._down_since is not None:
-            delay = min([*later, 1.0])
-            self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+        # Always, and never at once: a timer may fire a little before its time, and then nobody else would look again.
+        delay = min([max(moment - now, SOON) for moment in moments if moment > now - SOON] + [OFTEN])
+        self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -18,7 +18,7 @@ from tracemill import identity
 from tracemill.legible import one_line
 from tracemill.models.endpoint import Endpoint
 from tracemill.models.http import HttpError
-from tracemill.models.replies import Said, Unreadable, finish_reason, first_choice, parted
+from tracemill.models.replies import Said, Unreadable, finish_reason, first_choice, parsed, parted
 from tracemill.models.wire import Request, TransportError
 from tracemill.recipe import MODES, Impossible, Teacher
 from tracemill.record import Message, Reasoning
@@ -196,12 +196,12 @@ async def _once(endpoint: Endpoint, request: Request) -> tuple[Reaction, bytes]:
         text = one_line(raw.body[:1000].decode(errors="replace"))
         return replace(reaction, problem=f"HTTP {raw.status}: {text}"), raw.body
     try:
-        told = orjson.loads(raw.body)
+        told = parsed(raw.body)
         message = first_choice(told).get("message")
         if not isinstance(message, dict):
             raise Unreadable("the choice holds no message")
         said = parted(message, request.trace_field)
-    except (orjson.JSONDecodeError, Unreadable) as exc:
+    except Unreadable as exc:
         return replace(reaction, problem=f"the reply cannot be read: {one_line(exc)}"), raw.body
     return replace(
         reaction,

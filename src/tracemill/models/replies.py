@@ -55,6 +55,13 @@ def read_told(request: Request, told: Any) -> Reply:
     Raises:
         Unreadable: as `read_reply`.
     """
+    try:
+        return _read(request, told)
+    except RecursionError:
+        raise Unreadable("the reply nests too deep") from None
+
+
+def _read(request: Request, told: Any) -> Reply:
     choice = first_choice(told)
     message = choice.get("message")
     if not isinstance(message, dict):

@@ -13,7 +13,8 @@ class Limits(Model):
     """
 
     requests: int | None = Field(default=None, gt=0)
-    """Requests sent, those that failed included. Of earlier calls those that were stored: replies and failed attempts."""
+    """Requests sent, those that failed included, those that were throttled not. Of earlier calls those that were stored:
+    replies and failed attempts."""
     tokens: int | None = Field(default=None, gt=0)
     """Tokens of prompts and replies together, as the endpoints count them. What is in flight when it is reached may go
     beyond, by as much as its replies are longer than the mean."""

@@ -95,7 +95,7 @@ def restore(
         DataError: A file is damaged.
     """
     place = Path(out)
-    if place.exists() and any(place.iterdir()):
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise UsageError(f"{place} is not empty; name a new directory for the restored data")
     if not sources:
         raise UsageError(f"name a source as NAME=PATH; there are {', '.join(SOURCES)}")

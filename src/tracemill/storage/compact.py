@@ -121,7 +121,7 @@ class _File:
         crash_point("compact.settled")
         try:
             with closing(connect(self.path, writable=False)) as old, damage_told(self.path):
-                self.reader._unzip.learn(old)
+                self.reader.learn(old)
                 gone = self._superseded(old)
                 told = self._copy(old, set(gone))
             if self._read_back() != told:
@@ -239,7 +239,7 @@ class _File:
         """The hash of all that is told in the file aside, read by a connection of its own."""
         told, reader = hashlib.sha256(), Journal(self.path.parent, writable=False, fs=self.fs)
         with closing(connect(self.aside, writable=False)) as new, damage_told(self.aside):
-            reader._unzip.learn(new)
+            reader.learn(new)
             for row in new.execute(f"SELECT {COLUMNS}, id FROM replies ORDER BY id"):  # noqa: S608
                 entry = reader.read(row[:-1])
                 told.update(repr((row[-1], entry)).encode(errors="surrogatepass"))

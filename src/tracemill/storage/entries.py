@@ -29,7 +29,7 @@ class Entry:
 
     key: str
     outcome: str
-    """"reply" for any HTTP 200, whatever its body; else the class of the failure."""
+    """"reply" for an HTTP 200 with an answer; else the class of the failure, `models.outcomes`."""
     max_tokens: int
     attempt: int
     body: bytes = b""

@@ -246,6 +246,10 @@ class Journal:
             self._readers.popitem(last=False)[1].close()
         return connection
 
+    def learn(self, connection: sqlite3.Connection) -> None:
+        """Take in the dictionary of an open file, so that `read` understands its rows."""
+        self._unzip.learn(connection)
+
     def read(self, row: tuple[Any, ...]) -> Entry:
         """The entry of a row with `COLUMNS`, read with this journal's dictionaries. Raises CorruptRun if it is damaged."""
         return entry_of(row, self._unzip)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ from tracemill.storage.machine import check_machine
 from tracemill.storage.manifest import Manifest, newest, roll_forward
 from tracemill.storage.units import UnitNote, UnitStore
 
+OF_THE_ROW = frozenset({"refused", "too_long", "oversize", "malformed"})
+"""Failures that tell of the request or its reply: a run of nothing else has an outcome, and is published."""
 MOST_WORKERS = 4
 """Workers by default, at most: one process alone keeps thousands of slow requests in flight."""
 
@@ -319,11 +322,16 @@ class Run:
                 f"{self.paths.root}: the units account for {rows:,} samples, the plan has {plan.samples:,}"
             )
         failed = sum(n.files["failed"]["rows"] for n in notes.values() if "failed" in n.files)
-        if failed and failed == rows:
-            kinds = sorted({k for n in notes.values() for line in n.ledger for k in line["failed"]})
+        kinds: Counter[str] = Counter()
+        for note in notes.values():
+            for line in note.ledger:
+                kinds.update(line["failed"])
+        if failed and failed == rows and not OF_THE_ROW & set(kinds):
+            told = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
             raise EndpointError(
-                f"no request got an answer ({', '.join(kinds)}). Is the teacher running at "
-                f"{', '.join(sorted({t.url for t in self.recipe.teachers.values()}))}? The same command goes on."
+                f"no request got an answer ({told}) from "
+                f"{', '.join(sorted({t.url for t in self.recipe.teachers.values()}))}. The same command goes on; "
+                "`tracemill doctor RECIPE` asks each teacher and says what it answers."
             )
 
     def _publish(self, plan: Plan, store: UnitStore, notes: list[UnitNote]) -> Manifest:

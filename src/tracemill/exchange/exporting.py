@@ -13,11 +13,12 @@ import orjson
 
 from tracemill.engines.wanted import stored, walk
 from tracemill.errors import DiskError, UsageError
+from tracemill.gather.inputs import input_files
 from tracemill.gather.spool import open_spool
 from tracemill.legible import quoted
 from tracemill.mill import check_place
 from tracemill.plan import Plan
-from tracemill.recipe import Recipe
+from tracemill.recipe import PromptFiles, Recipe
 from tracemill.storage.fs import REAL, Fs, disk_errors
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.lock import RunLock
@@ -37,6 +38,18 @@ class ExportReport:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {"file": str(self.file), "requests": self.requests, "samples": self.samples}
+
+
+def _check_target(file: Path, paths: RunPaths, recipe: Recipe) -> None:
+    """The file is replaced without a question, so it may be nothing that somebody needs."""
+    target = file.resolve()
+    inputs = {p.resolve() for source in recipe.prompts if isinstance(source, PromptFiles) for p in input_files(source)}
+    if target in inputs:
+        raise UsageError(f"{file} holds the recipe's prompts; name another file for the requests")
+    if target.is_relative_to(paths.root.resolve()):
+        raise UsageError(f"{file} lies in the run {paths.root}; name a file outside of it for the requests")
+    if file.suffix.lower() in (".yaml", ".yml", ".parquet"):
+        raise UsageError(f"{file}: requests are JSON lines; name a file that ends in .jsonl")
 
 
 def export_requests(
@@ -72,6 +85,7 @@ def export_requests(
             else "nothing to export: the built-in teacher answers on this machine"
         )
     paths, file = RunPaths(Path(out)), Path(file)
+    _check_target(file, paths, recipe)
     check_place(paths)
     with RunLock(paths.lock):
         plan = Plan(recipe, open_spool(paths.spool, recipe, limit, fs), limit)

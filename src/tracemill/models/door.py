@@ -177,7 +177,7 @@ class Door:
             sendings += 1
             self._open(+1)
             try:
-                came = await self._send_once(pool, lane, request)
+                came = await self._send_once(pool, lane, request, first=not attempts)
                 attempt = sum(attempts.values()) + 1
                 if came.reply is not None:
                     return await self._keep(request, came, attempt, lane)
@@ -210,8 +210,13 @@ class Door:
                 wait = max(wait, self._retry_in())
             await self._sleep(wait, pool)
 
-    async def _send_once(self, pool: Pool, lane: Lane, request: Request) -> _Came:
-        """Send, and say how it went: to the pool at once, to the caller in full."""
+    async def _send_once(self, pool: Pool, lane: Lane, request: Request, first: bool) -> _Came:
+        """Send, and say how it went: to the pool at once, to the caller in full.
+
+        Args:
+            first: Whether this is the request's first attempt. Only then does its failure speak against the endpoint: a
+                few requests that always fail are no outage, though in the end they are all that is left.
+        """
         entered = time.monotonic()
         try:
             with self.budget.turn():
@@ -226,6 +231,8 @@ class Door:
             came = await self._send(lane, request)
         finally:
             good = MEANINGS[came.kind].good if came.kind else None
+            if good is False and not first and came.kind != "unreachable":
+                good = None
             throttled = came.kind == "throttled"
             self.tally.throttled += throttled
             pool.leave(

@@ -177,11 +177,15 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 512
+
+
 @contextmanager
 def echoing(deny: str = ""):
     """The base URL of such a server; with `deny` it refuses the "key", or answers with another "model"."""
     handler = type("OneServer", (Handler,), {"deny": deny, "seen": set()})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

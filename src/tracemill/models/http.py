@@ -22,6 +22,9 @@ KEEP_ALIVE = 4.0
 LARGEST_BODY = 32 * 1024 * 1024
 """Bytes. A longer reply is cut off: no answer is that long, and a hostile server must not fill the memory."""
 CONNECT_SECONDS = 30.0
+CONNECTING = 8
+"""Connections that are being made at a time. Small servers (llama.cpp, Python's own) queue five, and what comes beyond
+that may wait for its deadline without anybody knowing of it."""
 _READ = frozenset({b"retry-after", b"content-type", b"location"})
 _OPENED = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 """Content encodings that we can read, with zlib's `wbits` for each."""
@@ -66,6 +69,7 @@ class Server:
         self._heads: dict[tuple[str, str], bytes] = {}
         self._idle: deque[tuple[float, _Connection]] = deque()
         self._open: set[_Connection] = set()
+        self._connecting = asyncio.Semaphore(CONNECTING)
         self._reaper: asyncio.TimerHandle | None = None
 
     async def send(self, method: str, path: str, body: bytes = b"", seconds: float = 60.0) -> Response:
@@ -104,7 +108,7 @@ class Server:
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with self._connecting, asyncio.timeout(CONNECT_SECONDS):
                 _, connection = await loop.create_connection(
                     _Connection,
                     self._host,

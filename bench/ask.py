@@ -87,7 +87,9 @@ def measure(quick: bool, pairs: int, count: int | None = None) -> Result:
         kind = file_system(scratch)
     lines = [line for n in IN_FLIGHT for line in compared(many[n], MEASURES, f"{n:,} in flight: ")]
     lines += compared(few, STARTING, f"{FEW} prompts: ", plain=True)
-    lines += compared({"Tracemill": long, "bare client": [{} for _ in long]}, LONG, f"{MANY:,} prompts: ", plain=True) if long else []
+    if long:
+        alone: dict[str, list[Figures]] = {"Tracemill": long, "bare client": [{} for _ in long]}
+        lines += compared(alone, LONG, f"{MANY:,} prompts: ", plain=True)
     most = ", ".join(f"{n / LATENCY_MS * 1000:,.0f} with {n:,}" for n in IN_FLIGHT)
     return Result(
         name="ask",

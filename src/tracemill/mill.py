@@ -33,8 +33,9 @@ from tracemill.storage.machine import check_machine
 from tracemill.storage.manifest import Manifest, newest, roll_forward
 from tracemill.storage.units import UnitNote, UnitStore
 
-OF_THE_ROW = frozenset({"refused", "too_long", "oversize", "malformed"})
-"""Failures that tell of the request or its reply: a run of nothing else has an outcome, and is published."""
+OF_THE_ROW = frozenset({"too_long", "oversize"})
+"""Failures that tell of the prompt or its reply alone: a run of nothing else has an outcome, and is published. Where every
+request is refused, or gets a page for an answer, most likely the address or a setting is wrong."""
 MOST_WORKERS = 4
 """Workers by default, at most: one process alone keeps thousands of slow requests in flight."""
 

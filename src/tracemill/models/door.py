@@ -231,6 +231,7 @@ class Door:
             came = await self._send(lane, request)
         finally:
             good = MEANINGS[came.kind].good if came.kind else None
+            well = good is True
             if good is False and not first and came.kind != "unreachable":
                 good = None
             throttled = came.kind == "throttled"
@@ -239,6 +240,7 @@ class Door:
                 lane,
                 entered,
                 good,
+                well=well,
                 refused=throttled,
                 wait=came.raw.retry_after if came.raw else None,
                 trouble="" if good else came.detail,

@@ -105,6 +105,7 @@ class Pool:
         lane: Lane,
         entered: float,
         good: bool | None,
+        well: bool = True,
         refused: bool = False,
         wait: float | None = None,
         trouble: str = "",
@@ -113,10 +114,12 @@ class Pool:
         """Give a place back, and say how it went; see `Pace.leave` and `Breaker.ended`.
 
         Args:
+            good: For the breaker; None speaks neither for nor against the endpoint.
+            well: For the pace: False for any failure that is no refusal.
             trouble: What was wrong, for whoever waits for the endpoint.
             reached: Whether there was a connection at all.
         """
-        lane.pace.leave(entered, refused, wait, well=good is not False)
+        lane.pace.leave(entered, refused, wait, well=well)
         lane.breaker.ended(good, not reached)
         self.seen = self.seen or bool(good) or refused
         if trouble:

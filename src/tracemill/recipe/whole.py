@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from tracemill import identity
 from tracemill.recipe.dialects import Dialects, Impossible, shipped
 from tracemill.recipe.limits import Limits
 from tracemill.recipe.parts import Category, Model, Slug, at_key
@@ -133,7 +132,3 @@ class Recipe(Model):
             for about in ("path", "url", "citation"):
                 source.pop(about, None)
         return whole
-
-    def digest(self) -> str:
-        """Hex hash of the recipe as stored."""
-        return identity.digest(self.model_dump(mode="json"))

@@ -1,4 +1,4 @@
-"""`python -m bench [ask peers journal verify publish validate] [--quick] [--pairs N] [--out DIRECTORY]`."""
+"""`python -m bench [ask peers journal verify code publish validate identify] [--quick] [--pairs N] [--out DIRECTORY]`."""
 
 from __future__ import annotations
 

@@ -19,6 +19,8 @@ from bench.result import Figures, Measure, Result, compared, file_system, load
 from tracemill.recipe import Recipe
 from tracemill.record import Message
 from tracemill.respond.templates import load_templates
+from tracemill.storage.entries import REPLY
+from tracemill.storage.journal import Journal
 from tracemill.testing.events import Event, read_log
 
 LATENCY_MS = 200
@@ -28,7 +30,7 @@ PLENTY, MANY = 10_000, 100_000
 CONTENT_BYTES, REASONING_BYTES, PROMPT_BYTES = 2_000, 6_000, 1_000
 FEW = 10
 """Prompts of the run that shows what starting costs."""
-COLUMNS = ("Tracemill", "bare client")
+COLUMNS = ("Tracemill", "bare client, same store", "bare client, JSONL")
 MEASURES = (
     Measure("rate", "requests/s, first to last", headline=True),
     Measure("middle", "requests/s, middle half", headline=True),
@@ -61,7 +63,7 @@ class Job:
 
 
 def measure(quick: bool, pairs: int, count: int | None = None) -> Result:
-    """Interleaved runs of both clients, each against a server of its own.
+    """Interleaved runs of all clients, each against a server of its own.
 
     Args:
         count: Prompts; by default 10,000, or 1,000 if it is to be quick.
@@ -74,7 +76,7 @@ def measure(quick: bool, pairs: int, count: int | None = None) -> Result:
         scratch = Path(place)
         large, small = job(scratch / "many", count), job(scratch / "few", FEW)
         for pair in range(pairs):
-            ordered = COLUMNS if pair % 2 == 0 else tuple(reversed(COLUMNS))
+            ordered = COLUMNS if pair % 2 == 0 else COLUMNS[::-1]
             start = {c: _once(c, small, IN_FLIGHT[0], scratch / f"{pair}-{c}-few") for c in ordered}
             for column in ordered:
                 few[column].append(start[column][1])
@@ -88,7 +90,7 @@ def measure(quick: bool, pairs: int, count: int | None = None) -> Result:
     lines = [line for n in IN_FLIGHT for line in compared(many[n], MEASURES, f"{n:,} in flight: ")]
     lines += compared(few, STARTING, f"{FEW} prompts: ", plain=True)
     if long:
-        alone: dict[str, list[Figures]] = {"Tracemill": long, "bare client": [{} for _ in long]}
+        alone: dict[str, list[Figures]] = {column: [{} for _ in long] for column in COLUMNS} | {"Tracemill": long}
         lines += compared(alone, LONG, f"{MANY:,} prompts: ", plain=True)
     most = ", ".join(f"{n / LATENCY_MS * 1000:,.0f} with {n:,}" for n in IN_FLIGHT)
     return Result(
@@ -96,8 +98,9 @@ def measure(quick: bool, pairs: int, count: int | None = None) -> Result:
         about=(
             f"{count:,} prompts of 1 kB to a server that answers each after {LATENCY_MS} ms with 2 kB of content and "
             f"6 kB of reasoning. Tracemill is `tracemill build --workers 1` as a whole: journal, check of each answer, "
-            "dataset with card. The bare client is `bench/bare_client.py`: aiohttp, and JSONL with `fdatasync` every "
-            "50 ms; no retries, no resuming, no checks, no dataset. Client and server have a core each."
+            "dataset with card. The bare client is `bench/bare_client.py`: aiohttp; no retries, no resuming, no checks, no "
+            "dataset. It stores either in the same journal (SQLite, compressed, with checksums), or as JSONL with "
+            "`fdatasync` every 50 ms, which is the least that survives a crash. Client and server have a core each."
         ),
         columns=list(COLUMNS),
         lines=lines,
@@ -180,17 +183,20 @@ def server(log: Path, where: set[int], *more: str) -> Iterator[tuple[str, subpro
 
 
 def _command(column: str, work: Job, in_flight: int, url: str, out: Path) -> list[str]:
-    if column == "bare client":
-        return [sys.executable, "-m", "bench.bare_client", url, str(work.prompts), str(out), str(in_flight)]
+    if column != "Tracemill":
+        store = "jsonl" if column.endswith("JSONL") else "journal"
+        return [sys.executable, "-m", "bench.bare_client", url, str(work.prompts), str(out), str(in_flight), store]
     told = ["--out", str(out), "--workers", "1", "--set", f"teachers.main.url={url}"]
     told += ["--set", f"teachers.main.concurrency={in_flight}"]
     return [sys.executable, "-m", "tracemill", "build", str(work.recipe), *told]
 
 
 def _rows(column: str, out: Path) -> int:
-    if column == "bare client":
+    if column.endswith("JSONL"):
         with out.open("rb") as file:
             return sum(1 for _ in file)
+    if column.endswith("store"):
+        return Journal(out, writable=False).counts()[REPLY]
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     return sum(entry["rows"] for entry in manifest["files"] if "split" in entry)
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.prose import prose
+from tracemill.identify.screen import COMMON
 from tracemill.schema import V1_SCHEMA
 
 SHARES = {"stem": 0.805, "math": 0.08, "code": 0.074, "chat": 0.029, "tool_calling": 0.012}
@@ -26,17 +27,24 @@ PROMPT, TRACE, ANSWER = (600, 0.6), (8000, 0.7), (1500, 0.5)
 GROUP_ROWS = 1000
 
 
-def make(out: Path, rows: int, files: int, seed: int = 0, codec: str = "snappy") -> None:
-    """`rows` rows in `files` files below `out/data`, one split a file in turn of the shares."""
+def make(out: Path, rows: int, files: int, seed: int = 0, codec: str = "snappy", language: str | None = None) -> None:
+    """`rows` rows in `files` files below `out/data`.
+
+    Args:
+        language: Of a split whose answers hold its commonest words, as often as its prose has them.
+    """
+    split = f"multilingual_{language}" if language else "train"
     (out / "data").mkdir(parents=True)
     for number in range(files):
         draw = random.Random(seed * 1000 + number)
-        path = out / "data" / f"train-{number:05d}-of-{files:05d}.parquet"
+        path = out / "data" / f"{split}-{number:05d}-of-{files:05d}.parquet"
         with pq.ParquetWriter(path, V1_SCHEMA, compression=codec) as writer:
-            left = rows // files
+            left = rows // files + (number < rows % files)
             earlier: list[str] = []
             while left > 0:
                 group = [_row(draw, earlier) for _ in range(min(GROUP_ROWS, left))]
+                if language:
+                    group = [_translated(draw, row, split, language) for row in group]
                 writer.write_table(pa.Table.from_pylist(group, schema=V1_SCHEMA))
                 left -= len(group)
 
@@ -96,6 +104,17 @@ def _row(draw: random.Random, earlier: list[str]) -> dict[str, Any]:
         "messages": turns,
         "metadata": orjson.dumps(metadata).decode(),
     }
+
+
+def _translated(draw: random.Random, row: dict[str, Any], split: str, language: str) -> dict[str, Any]:
+    """The row with every other word of its answer one of the commonest of a language."""
+    common = COMMON[language].split()
+    turn = row["messages"][1]
+    trace, tag, answer = turn["content"].rpartition("</think>")
+    words = answer.split(" ")
+    words[1:-8:2] = draw.choices(common, k=len(words[1:-8:2]))
+    turn["content"] = trace + tag + " ".join(words)
+    return {**row, "category": split}
 
 
 def _turn(role: str, content: str, calls: list[dict[str, Any]] | None = None) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def measure(quick: bool, pairs: int, count: int | None = None) -> Result:
         )
         tables = [_table(range(i, min(i + UNIT_ROWS, count))) for i in range(0, count, UNIT_ROWS)]
         store = UnitStore(scratch / "units")
-        notes = [store.commit(f"{i:04x}", {"kept": table}, _ledger(table)) for i, table in enumerate(tables)]
+        notes = [store.commit(f"{i:04x}", [("kept", table)], _ledger(table)) for i, table in enumerate(tables)]
         rows = pa.concat_tables(tables)
         ways: dict[str, Callable[[Path], int]] = {
             COLUMNS[0]: lambda out: _published(out, recipe, store, notes),

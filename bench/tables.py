@@ -14,7 +14,7 @@ from bench.result import RESULTS, Result, read_result
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 WIDTH = 120
-NAMES = ("ask", "peers", "journal", "verify", "publish", "validate")
+NAMES = ("ask", "peers", "journal", "verify", "code", "publish", "validate", "identify", "consume")
 
 
 def section(result: Result) -> str:

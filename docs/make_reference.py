@@ -23,6 +23,7 @@ from pydantic_core import PydanticUndefined
 
 from tracemill import recipe
 from tracemill.recipe import DEFAULT_SAMPLING, Model, Recipe
+from tracemill.recipe.presets import presets
 from tracemill.respond.templates import PLACEHOLDER
 from tracemill.word_problems import FAMILIES
 
@@ -46,12 +47,15 @@ MEANINGS: dict[str, str] = {
     "PromptFiles.language": "ISO 639-1 code of all prompts, unless `fields.language` names a column.",
     "PromptFiles.citation": "BibTeX of the corpus, for the card.",
     "PromptFiles.fields": "Which column holds what.",
+    "Translate.ladder": "What is tried for a segment, in which order.",
+    "Translate.gates": "What a translation must satisfy.",
     "Fields.prompt": "The question: text, or a list of OpenAI messages that ends in a user turn.",
     "Fields.expected": "The right answer. If it is set, a row without one is dropped.",
     "Fields.id": "The row's own id, kept as `source_id`; without it, FILE:LINE.",
     "Fields.license": "Licence of the row.",
     "Fields.category": "Category of the row.",
     "Fields.language": "Language of the row.",
+    "CodeFields.language": "Language of the answers.",
     "GeneratedPrompts.generate": "The generator.",
     "GeneratedPrompts.name": "Name of the source, kept in every row as `source`.",
     "GeneratedPrompts.count": "How many problems to make.",
@@ -82,6 +86,7 @@ MEANINGS: dict[str, str] = {
     "Respond.reasoning": "Whether teachers are asked to think. `both` asks each prompt in each mode.",
     "Publish.row_group_rows": "Rows in one row group of a file.",
     "Verify.math": "How math is checked.",
+    "Verify.code": "How code is checked.",
 }
 
 HEAD = """\
@@ -157,7 +162,24 @@ def page() -> str:
     example = EXAMPLE.read_text(encoding="utf-8").rstrip()
     parts = [HEAD.format(example=example, placeholder=PLACEHOLDER)]
     parts += [_section(section) for section in sections()]
+    parts.append(_presets())
     return "\n".join(parts)
+
+
+def _presets() -> str:
+    """The table of known corpora."""
+    rows = [
+        f"| `{name}` | {told['category']} | {told['license']} | {told['about']} |" for name, told in presets().items()
+    ]
+    head = [
+        "## Presets",
+        "",
+        "`preset: NAME` takes over what is known of a corpus; the recipe brings the path. What it says",
+        "itself wins.",
+    ]
+    return "\n".join(
+        [*head, "", "| preset | category | licence | which file |", "| --- | --- | --- | --- |", *rows, ""]
+    )
 
 
 def sections() -> list[Section]:

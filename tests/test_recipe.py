@@ -136,7 +136,7 @@ def test_a_teacher_may_be_named_like_a_key():
 
 def test_an_unknown_key_like_no_other_gets_the_list_alone():
     text = refusal(tree(verify__zzz=1))
-    assert "Valid keys: math, duplicates" in text
+    assert "Valid keys: math, code, choices, units, tools, duplicates" in text
     assert "Did you mean" not in text
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         DiskError,
         EndpointError,
         Interrupted,
+        JudgeUntrusted,
         Locked,
         LossyConversion,
         MissingExtra,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from tracemill.inspect.validate import measure, validate
     from tracemill.layouts import from_layout, to_layout
     from tracemill.mill import BuildReport, build
+    from tracemill.multilingual.report import TranslationReport
+    from tracemill.multilingual.run import translate
     from tracemill.reading.dataset import Dataset, open
     from tracemill.recipe import (
         Fields,
@@ -43,19 +46,26 @@ if TYPE_CHECKING:
         PromptFiles,
         Publish,
         Recipe,
+        Refine,
         Respond,
+        Rows,
         Sampling,
         Teacher,
+        Translate,
         Verify,
     )
     from tracemill.recipe_file import load_recipe
     from tracemill.record import Message, Prompt, Sample, ToolCall, Usage, Verdict
+    from tracemill.refinery import refine
     from tracemill.report.audit import AuditReport, Check, audit
     from tracemill.report.doctor import doctor
     from tracemill.report.explain import Life, explain
     from tracemill.report.status import Status, status
     from tracemill.restore.run import restore
     from tracemill.schema import SCHEMA
+    from tracemill.search.run import ContainsReport, contains
+    from tracemill.takedown.report import RemoveReport
+    from tracemill.takedown.run import remove
     from tracemill.upkeep import compact
 
 __version__ = "0.1.0"
@@ -66,6 +76,7 @@ __all__ = [
     "BudgetSpent",
     "BuildReport",
     "Check",
+    "ContainsReport",
     "CorruptRun",
     "DataError",
     "Dataset",
@@ -75,6 +86,7 @@ __all__ = [
     "Forecast",
     "GeneratedPrompts",
     "Interrupted",
+    "JudgeUntrusted",
     "Life",
     "Locked",
     "LossyConversion",
@@ -85,13 +97,18 @@ __all__ = [
     "Publish",
     "Recipe",
     "RecipeError",
+    "Refine",
+    "RemoveReport",
     "Respond",
+    "Rows",
     "Sample",
     "Sampling",
     "Status",
     "Teacher",
     "ToolCall",
     "TracemillError",
+    "Translate",
+    "TranslationReport",
     "Usage",
     "UsageError",
     "Verdict",
@@ -100,6 +117,7 @@ __all__ = [
     "audit",
     "build",
     "compact",
+    "contains",
     "doctor",
     "explain",
     "export_requests",
@@ -109,10 +127,13 @@ __all__ = [
     "load_recipe",
     "measure",
     "open",
+    "refine",
+    "remove",
     "restore",
     "stats",
     "status",
     "to_layout",
+    "translate",
     "validate",
 ]
 
@@ -121,6 +142,7 @@ _HOMES = {
     "BudgetSpent": "errors",
     "BuildReport": "mill",
     "Check": "report.audit",
+    "ContainsReport": "search.run",
     "CorruptRun": "errors",
     "DataError": "errors",
     "Dataset": "reading.dataset",
@@ -130,6 +152,7 @@ _HOMES = {
     "Forecast": "estimate.forecast",
     "GeneratedPrompts": "recipe",
     "Interrupted": "errors",
+    "JudgeUntrusted": "errors",
     "Life": "report.explain",
     "Locked": "errors",
     "LossyConversion": "errors",
@@ -140,7 +163,10 @@ _HOMES = {
     "Publish": "recipe",
     "Recipe": "recipe",
     "RecipeError": "errors",
+    "Refine": "recipe",
+    "RemoveReport": "takedown.report",
     "Respond": "recipe",
+    "Rows": "recipe",
     "SCHEMA": "schema",
     "Sample": "record",
     "Sampling": "recipe",
@@ -148,6 +174,8 @@ _HOMES = {
     "Teacher": "recipe",
     "ToolCall": "record",
     "TracemillError": "errors",
+    "Translate": "recipe",
+    "TranslationReport": "multilingual.report",
     "Usage": "record",
     "UsageError": "errors",
     "Verdict": "record",
@@ -155,6 +183,7 @@ _HOMES = {
     "audit": "report.audit",
     "build": "mill",
     "compact": "upkeep",
+    "contains": "search.run",
     "doctor": "report.doctor",
     "explain": "report.explain",
     "export_requests": "exchange.exporting",
@@ -164,10 +193,13 @@ _HOMES = {
     "load_recipe": "recipe_file",
     "measure": "inspect.validate",
     "open": "reading.dataset",
+    "refine": "refinery",
+    "remove": "takedown.run",
     "restore": "restore.run",
     "stats": "inspect.stats",
     "status": "report.status",
     "to_layout": "layouts",
+    "translate": "multilingual.run",
     "validate": "inspect.validate",
 }
 """The module that each public name lives in."""

@@ -13,17 +13,18 @@ import yaml
 
 from tracemill import identity
 from tracemill.errors import CorruptRun, UsageError
-from tracemill.gather.spool import load_spool
 from tracemill.plan import Plan
 from tracemill.recipe import Recipe
 from tracemill.recipe_file import recipe_from
 from tracemill.respond.templates import PLACEHOLDER
+from tracemill.rework.plan import plan_at
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.layout import RunPaths
+from tracemill.translation.own import keep, with_own
 
 
 def with_own_templates(paths: RunPaths, recipe: Recipe, plan: Plan, fs: Fs = REAL) -> Recipe:
-    """`recipe` with each template file that it names copied into the run: the files may change or go.
+    """`recipe` with each template and rubric that it names copied into the run: the files may change or go.
 
     Args:
         plan: Has read and checked the files.
@@ -35,7 +36,16 @@ def with_own_templates(paths: RunPaths, recipe: Recipe, plan: Plan, fs: Fs = REA
         names[category] = f"{category}-{identity.digest(data.decode())[:16]}.txt"
         fs.mkdir(paths.templates)
         fs.replace(paths.templates / names[category], data)
-    return _with_templates(paths, recipe, names)
+    rubrics: dict[str, str] = {}
+    for category in recipe.judge.rubrics if recipe.judge else ():
+        data = plan.rubrics[category].to_yaml().encode()
+        rubrics[category] = f"rubric-{category}-{identity.digest(data.decode())[:16]}.yaml"
+        fs.mkdir(paths.templates)
+        fs.replace(paths.templates / rubrics[category], data)
+    own = _with_files(paths, recipe, names, rubrics)
+    if plan.translation is None:
+        return own
+    return with_own(own, paths.translation, keep(paths.translation, plan.translation, fs))
 
 
 def write_charter(paths: RunPaths, plan: Plan, recipe: Recipe, fs: Fs = REAL) -> None:
@@ -45,6 +55,7 @@ def write_charter(paths: RunPaths, plan: Plan, recipe: Recipe, fs: Fs = REAL) ->
         plan: Its recipe names the run's own templates.
         recipe: As the user gave it.
     """
+    judge = plan.recipe.judge
     written = recipe.model_dump(mode="json", exclude_none=True)
     told = {
         "fingerprint": plan.fingerprint,
@@ -53,7 +64,10 @@ def write_charter(paths: RunPaths, plan: Plan, recipe: Recipe, fs: Fs = REAL) ->
         "samples": plan.samples,
         "recipe": written,
         "templates": {category: Path(file).name for category, file in plan.recipe.respond.templates.items()},
+        "rubrics": {category: Path(file).name for category, file in judge.rubrics.items()} if judge else {},
     }
+    if plan.translation is not None:
+        told["translation"] = keep(paths.translation, plan.translation, fs)
     fs.replace(paths.plan, json.dumps(told).encode())
     fs.replace(paths.recipe, yaml.safe_dump(written, sort_keys=False, allow_unicode=True).encode())
 
@@ -73,8 +87,11 @@ def open_plan(root: str | Path, fs: Fs = REAL) -> tuple[RunPaths, Plan]:
         if "recipe" not in told:  # as version 0.1 wrote it at first
             at = paths.recipe
             told["recipe"] = yaml.safe_load(fs.read(at))
-        recipe = _with_templates(paths, recipe_from(told["recipe"], at.name), told.get("templates", {}))
-        return paths, Plan(recipe, load_spool(spool, fs), limit)
+        own = (told.get("templates", {}), told.get("rubrics", {}))
+        recipe = _with_files(paths, recipe_from(told["recipe"], at.name), *own)
+        if "translation" in told:
+            recipe = with_own(recipe, paths.translation, told["translation"])
+        return paths, plan_at(recipe, spool, limit, fs)
     except CorruptRun:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as exc:
@@ -88,8 +105,13 @@ def open_plan(root: str | Path, fs: Fs = REAL) -> tuple[RunPaths, Plan]:
         ) from None
 
 
-def _with_templates(paths: RunPaths, recipe: Recipe, names: dict[str, str]) -> Recipe:
-    if not names:
-        return recipe
-    files = {category: str(paths.templates / name) for category, name in names.items()}
-    return recipe.model_copy(update={"respond": recipe.respond.model_copy(update={"templates": files})})
+def _with_files(paths: RunPaths, recipe: Recipe, templates: dict[str, str], rubrics: dict[str, str]) -> Recipe:
+    """The recipe with the run's own files, by category."""
+    changed: dict[str, object] = {}
+    if templates:
+        files = {category: str(paths.templates / name) for category, name in templates.items()}
+        changed["respond"] = recipe.respond.model_copy(update={"templates": files})
+    if rubrics and recipe.judge is not None:
+        files = {category: str(paths.templates / name) for category, name in rubrics.items()}
+        changed["judge"] = recipe.judge.model_copy(update={"rubrics": files})
+    return recipe.model_copy(update=changed) if changed else recipe

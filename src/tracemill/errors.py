@@ -6,6 +6,7 @@
     ├── RecipeError     (ValueError)   exit 3   the recipe, or an input it names, cannot be used
     ├── DataError       (ValueError)   exit 3   a dataset's file is damaged, or holds no rows that we know
     ├── LossyConversion (ValueError)   exit 3   a layout cannot carry what a sample holds
+    ├── JudgeUntrusted                 exit 4   the judge lets planted bad answers pass
     ├── EndpointError   (OSError)      exit 5   a teacher cannot be asked
     ├── BudgetSpent                    exit 5   what the run may spend is spent
     ├── DiskError       (OSError)      exit 6   the disk is full or refuses
@@ -80,6 +81,12 @@ class LossyConversion(TracemillError, ValueError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class JudgeUntrusted(TracemillError):
+    """The judge let more planted bad answers pass than the recipe allows: its verdicts are worth nothing."""
+
+    exit_code = 4
 
 
 class EndpointError(TracemillError, OSError):

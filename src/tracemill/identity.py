@@ -63,6 +63,11 @@ def sample_uuid(category: str, key: str, reasoning: str, index: int) -> str:
     return str(uuid.uuid5(NAMESPACE, canonical([category, key, reasoning, index]).decode()))
 
 
+def translation_uuid(parent: str, language: str) -> str:
+    """The uuid of a translated row: uuid5 of its parent's uuid and its own language."""
+    return str(uuid.uuid5(NAMESPACE, canonical(["translation", parent, language]).decode()))
+
+
 def input_uuid(source: str, where: str) -> str:
     """The uuid of an input line that never became a prompt, from its source and place."""
     return str(uuid.uuid5(NAMESPACE, canonical(["input", source, where]).decode()))

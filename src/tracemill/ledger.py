@@ -28,6 +28,8 @@ class Ledger:
     kept: Counter[Place] = field(default_factory=Counter)
     dropped: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     failed: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    measured: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """What a stage measured of its rows beside counting them, such as bytes; it need not add up."""
 
     def add(self, other: Ledger) -> None:
         """Count all that another ledger counted."""
@@ -36,16 +38,18 @@ class Ledger:
         self.kept += other.kept
         self.dropped += other.dropped
         self.failed += other.failed
+        self.measured += other.measured
 
     def places(self) -> list[Place]:
         """Every place that counted something, stages in the order in which they were first met."""
-        lost = [key[:3] for key in (*self.dropped, *self.failed)]
+        lost = [key[:3] for key in (*self.dropped, *self.failed, *self.measured)]
         return list(dict.fromkeys([*self.taken, *self.spawned, *self.kept, *lost]))
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """One plain dictionary per place."""
         for place in sorted(self.places()):
             stage, category, language = place
+            measured = {k[3]: n for k, n in sorted(self.measured.items()) if k[:3] == place}
             yield {
                 "stage": stage,
                 "category": category,
@@ -55,6 +59,7 @@ class Ledger:
                 "kept": self.kept[place],
                 "dropped": {k[3]: n for k, n in sorted(self.dropped.items()) if k[:3] == place},
                 "failed": {k[3]: n for k, n in sorted(self.failed.items()) if k[:3] == place},
+                **({"measured": measured} if measured else {}),
             }
 
     @classmethod
@@ -70,6 +75,8 @@ class Ledger:
                 ledger.dropped[(*place, reason)] += count
             for kind, count in line["failed"].items():
                 ledger.failed[(*place, kind)] += count
+            for what, amount in line.get("measured", {}).items():
+                ledger.measured[(*place, what)] += amount
         return ledger
 
     def imbalance(self) -> list[str]:

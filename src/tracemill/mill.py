@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 from tracemill.charter import with_own_templates, write_charter
-from tracemill.engines.local import SIGNALS, LocalEngine
+from tracemill.engines.local import LocalEngine
 from tracemill.engines.messages import Progress
 from tracemill.engines.meter import Meter
-from tracemill.errors import CorruptRun, EndpointError, Interrupted, RecipeError, UsageError
+from tracemill.engines.signals import Signals
+from tracemill.errors import CorruptRun, EndpointError, RecipeError, UsageError
 from tracemill.gather.spool import Spool, Unit, open_spool
 from tracemill.legible import one_line, quoted
 from tracemill.models.budget import Account, paid, spent_before, total
 from tracemill.plan import Plan
 from tracemill.publish.dataset import publication, publish
+from tracemill.reading.rows import DatasetRows
 from tracemill.recipe import Recipe, secret_texts
 from tracemill.storage import flight
 from tracemill.storage.fs import REAL, Fs
@@ -31,7 +30,9 @@ from tracemill.storage.layout import RunPaths
 from tracemill.storage.lock import RunLock
 from tracemill.storage.machine import check_machine
 from tracemill.storage.manifest import Manifest, newest, roll_forward
+from tracemill.storage.tombstones import Tombstones
 from tracemill.storage.units import UnitNote, UnitStore
+from tracemill.translation.stage import STAGE as TRANSLATE
 
 OF_THE_ROW = frozenset({"too_long", "oversize"})
 """Failures that tell of the prompt or its reply alone: a run of nothing else has an outcome, and is published. Where every
@@ -130,6 +131,10 @@ def build(
         EndpointError, BudgetSpent, DiskError, Interrupted: the run stopped; the same call goes on.
     """
     paths, watch = RunPaths(Path(out)), watch or Silent()
+    if recipe.refine is not None:
+        raise RecipeError(
+            "this recipe refines rows; use `tracemill refine DATA --recipe RECIPE --out DIR`", ("refine",)
+        )
     check_place(paths)
     if workers is not None and workers < 1:
         raise UsageError(f"--workers must be at least 1, it is {workers}")
@@ -151,37 +156,6 @@ def check_place(paths: RunPaths) -> None:
         raise UsageError(f"--out {paths.root} is a file; name a directory that is new or holds a run")
     if is_strange:
         raise UsageError(f"--out {paths.root} holds files but no run (.tracemill is missing); name a new directory")
-
-
-class Signals:
-    """While open, a signal raises Interrupted in the main thread. An engine may take the signals for its own while."""
-
-    def __init__(self) -> None:
-        self._before: dict[signal.Signals, Any] = {}
-        self._told = 0
-
-    def __enter__(self) -> Signals:
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.getsignal(number) for number in SIGNALS}
-        self.take()
-        return self
-
-    def take(self) -> None:
-        """Answer the signals from now on. One that was ignored before we came, as after nohup, stays ignored."""
-        for number, before in self._before.items():
-            signal.signal(number, before if before is signal.SIG_IGN else self._stop)
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._told += 1
-        told = signal.Signals(number)
-        if self._told == 1:
-            raise Interrupted(f"stopped by {told.name}", SIGNALS[told])
-        if self._told > 2:  # as with the engine: the second is too late to help, the third ends at once
-            os._exit(SIGNALS[told])
-
-    def __exit__(self, *exc: object) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, signal.SIG_DFL if before is None else before)
 
 
 class Run:
@@ -211,15 +185,15 @@ class Run:
     def _go(self, engine: Engine) -> BuildReport:
         plan = self.planned()
         write_charter(self.paths, plan, self.recipe, self.fs)
-        store = UnitStore(self.paths.units / plan.fingerprint[:16], self.fs)
+        store = UnitStore(self.paths.units / plan.shelf, self.fs)
         notes = self.committed(plan, store)
         done_before = set(notes)
         notes = self.work(engine, plan, store, notes)
-        if self._is_news(plan, notes) and self._forget_damaged(store, notes, done_before):
+        if self._is_news(plan, plan.notes(store)) and self._forget_damaged(store, notes, done_before):
             notes = self.work(engine, plan, store, notes)
         self.state = "publishing"
         self._status(self.last)
-        manifest = self._publish(plan, store, [notes[u.name] for u in plan.units])
+        manifest = self._publish(*plan.settled(store, [notes[u.name] for u in plan.units], self.fs), store)
         self.state = "done"
         self._status(Progress(len(plan.units), len(plan.units)))
         return _report(self.paths, manifest, self.sent, paid(self.paths.journal, self.recipe, self.fs))
@@ -230,7 +204,9 @@ class Run:
         self._say_what_was_open()
         self._status(Progress())
         spool = open_spool(
-            self.paths.spool, self.recipe, self.limit, self.fs, lambda n: self.watch.note(f"{n:,} rows read")
+            *(self.paths.spool, self.recipe, self.limit, self.fs),
+            lambda n: self.watch.note(f"{n:,} rows read"),
+            DatasetRows() if self.recipe.has_rows else None,
         )
         refuse_nothing(spool, self.fs)
         for source in spool.inputs:
@@ -264,12 +240,11 @@ class Run:
         self._all_there(plan, notes)
         return notes
 
-    def _is_news(self, plan: Plan, notes: dict[str, UnitNote]) -> bool:
+    def _is_news(self, plan: Plan, ordered: list[UnitNote]) -> bool:
         """Whether what is published is not yet what this recipe gives."""
         before = newest(self.paths, self.fs)
-        ordered = [notes[unit.name] for unit in plan.units]
         return before is None or before.content.get("publication") != publication(
-            self.recipe, plan.fingerprint, ordered
+            self.recipe, plan.fingerprint, ordered, Tombstones.load(self.paths, self.fs)
         )
 
     def _forget_damaged(self, store: UnitStore, notes: dict[str, UnitNote], names: set[str]) -> bool:
@@ -318,16 +293,16 @@ class Run:
         if missing:
             raise CorruptRun(f"{self.paths.root}: {len(missing)} units are not committed, the first is {missing[0]}")
         rows = sum(f["rows"] for n in notes.values() for f in n.files.values())
-        if rows != plan.samples:
-            raise CorruptRun(
-                f"{self.paths.root}: the units account for {rows:,} samples, the plan has {plan.samples:,}"
-            )
+        made = sum(line["spawned"] for note in notes.values() for line in note.ledger if line["stage"] == TRANSLATE)
+        if rows != plan.samples + made:
+            told = f"{plan.samples:,}" + (f", with {made:,} translations" if made else "")
+            raise CorruptRun(f"{self.paths.root}: the units account for {rows:,} samples, the plan has {told}")
         failed = sum(n.files["failed"]["rows"] for n in notes.values() if "failed" in n.files)
         kinds: Counter[str] = Counter()
         for note in notes.values():
             for line in note.ledger:
                 kinds.update(line["failed"])
-        if failed and failed == rows and not OF_THE_ROW & set(kinds):
+        if failed and failed in (rows, made) and not OF_THE_ROW & set(kinds):
             told = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
             raise EndpointError(
                 f"no request got an answer ({told}) from "
@@ -335,12 +310,17 @@ class Run:
                 "`tracemill doctor RECIPE` asks each teacher and says what it answers."
             )
 
-    def _publish(self, plan: Plan, store: UnitStore, notes: list[UnitNote]) -> Manifest:
-        if not self._is_news(plan, {note.unit: note for note in notes}):
+    def _publish(self, plan: Plan, notes: list[UnitNote], store: UnitStore) -> Manifest:
+        if not self._is_news(plan, notes):
             return roll_forward(self.paths, self.fs)
         spool = plan.spool
         bad_lines, now = spool.bad_lines(self.fs), plan.fingerprint
-        manifest = publish(self.paths, self.recipe, now, spool.inputs, spool.ledger, bad_lines, store, notes, self.fs)
+        stones = Tombstones.load(self.paths, self.fs)
+        manifest = publish(
+            *(self.paths, self.recipe, now, spool.inputs, spool.ledger, bad_lines, store, notes, self.fs),
+            stones=stones,
+            gone=stones.gone(spool.keys_of),
+        )
         for shelf, in_use in ((self.paths.units, store.directory.name), (self.paths.spool, spool.directory.name)):
             for name in self.fs.names(shelf):
                 if name != in_use:
@@ -387,4 +367,7 @@ def _report(paths: RunPaths, manifest: Manifest, sent: int, spent: dict[str, Acc
         for reason, count in (line["dropped"] | line["failed"]).items():
             name = f"{line['stage']}: {reason}"
             lost[name] = lost.get(name, 0) + count
+    taken_down = sum(line["rows"] for line in manifest.content.get("removed", ()) if line["from"][0] == "data")
+    if taken_down:
+        lost["remove: taken down"] = taken_down
     return BuildReport(paths.root, sum(splits.values()), splits, lost, sent, manifest.number, spent)

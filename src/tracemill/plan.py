@@ -7,34 +7,41 @@ same replies it gives the same rows, in whatever order its awaits come back.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-import pyarrow as pa
-
 from tracemill import identity
-from tracemill.columns import table_of
-from tracemill.errors import LossyConversion
+from tracemill.fate import Failed, Fate, Outcome, Rejected, count, ended, place_of
 from tracemill.gather.spool import Spool, Unit
 from tracemill.ledger import Ledger
 from tracemill.models.wire import Ask, Failure
 from tracemill.recipe import Recipe
-from tracemill.record import Message, Prompt, Sample, Verdict
-from tracemill.refine import duplicates
+from tracemill.record import Prompt, Sample
 from tracemill.respond import answer as respond
 from tracemill.respond.templates import Template, load_templates
-from tracemill.schema import FAILED_SCHEMA, REJECTED_SCHEMA, SCHEMA, to_row
+from tracemill.sift import duplicates
 from tracemill.step import Drop, SiblingStep, Step
+from tracemill.storage.fs import REAL, Fs
+from tracemill.storage.units import UnitNote, UnitStore
+from tracemill.translation.stage import STAGE as TRANSLATE
+from tracemill.translation.stage import Setup, Translator, setup
+from tracemill.verify.checks import checks_of, concerns, to_judge, votes_on
 from tracemill.verify.complete import Complete
-from tracemill.verify.math import MathAnswer, MathMajority
+from tracemill.verify.judge import Judge
+from tracemill.verify.math import MathAnswer
 from tracemill.verify.math_checker import MathChecker
+from tracemill.verify.rubric import Rubric, frame, load_rubrics
 from tracemill.verify.sound import Sound
 
 T = TypeVar("T")
 
-ROWS_VERSION = 2
+READ = "read"
+"""The stage of rows that were finished when they came in."""
+
+ROWS_VERSION = 3
 """Raised when the same replies would give other rows, so that units are worked again. Replies are not asked again."""
 
 
@@ -56,8 +63,31 @@ class Plan:
             self.spool.identity(),
             self.limit,
             templates,
+            *([frame(), {c: r.to_yaml() for c, r in self.rubrics.items()}] if self.rubrics else []),
         ]
-        return identity.digest(told)
+        return identity.digest([*told, self.translation.identity()] if self.translation else told)
+
+    @property
+    def shelf(self) -> str:
+        """Name of the directory of its units."""
+        return self.fingerprint[:16]
+
+    def planned(self, unit: Unit) -> Counter[str]:
+        """The uuids of all samples of a unit, but for translations."""
+        return Counter(uuid for prompt in self.spool.read(unit) for uuid in self.uuids(prompt))
+
+    def prompt_hash(self, unit: Unit, row: Mapping[str, Any]) -> str | None:
+        """The hash of the prompt that a row of a unit answers."""
+        key = row["prompt_key"]
+        return next((p.hash for p in self.spool.read(unit) if identity.prompt_key(p) == key), None)
+
+    def notes(self, store: UnitStore) -> list[UnitNote]:
+        """The notes of the units that are done, in order."""
+        return [note for unit in self.units if (note := store.read(unit.name)) is not None]
+
+    def settled(self, store: UnitStore, notes: list[UnitNote], fs: Fs = REAL) -> tuple[Plan, list[UnitNote]]:
+        """The plan and its units as they are published, once all units are done. Here nothing is left to decide."""
+        return self, notes
 
     @cached_property
     def units(self) -> list[Unit]:
@@ -69,9 +99,32 @@ class Plan:
         return load_templates(self.recipe)
 
     @cached_property
+    def rubrics(self) -> Mapping[str, Rubric]:
+        """What a judge judges by, by category; none without one."""
+        return load_rubrics(self.recipe)
+
+    @cached_property
     def questions(self) -> respond.Questions:
         """What is asked about each prompt."""
         return respond.Questions(self.recipe, self.templates)
+
+    @cached_property
+    def translation(self) -> Setup | None:
+        """What is needed to translate; None where nothing is to be."""
+        return setup(self.recipe)
+
+    def uuids(self, prompt: Prompt) -> list[str]:
+        """Of the rows that a prompt becomes, translations apart."""
+        if prompt.given is not None:
+            return [prompt.given.uuid]
+        return [question.unanswered.uuid for question in self.questions.of(prompt)]
+
+    def translations(self, rows: Iterable[tuple[str, str]]) -> list[str]:
+        """The uuids of what is made of kept rows, given by uuid and language."""
+        if self.translation is None:
+            return []
+        source, codes = self.translation.source.code, [target.code for target in self.translation.targets]
+        return [identity.translation_uuid(uuid, code) for uuid, own in rows if own == source for code in codes]
 
     @property
     def samples_per_prompt(self) -> int:
@@ -79,70 +132,8 @@ class Plan:
 
     @property
     def samples(self) -> int:
-        """Rows that the plan will account for."""
+        """Rows that the plan will account for, but for translations: those follow from the rows that are kept."""
         return self.spool.prompts * self.samples_per_prompt
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A sample that a stage dropped."""
-
-    sample: Sample
-    stage: str
-    drop: Drop
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A sample that got no answer."""
-
-    sample: Sample
-    failure: Failure
-
-
-Fate = Sample | Rejected | Failed
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a unit: every sample in exactly one of three places, each in key order."""
-
-    kept: list[Sample]
-    rejected: list[Rejected]
-    failed: list[Failed]
-    ledger: Ledger
-
-    def tables(self) -> dict[str, pa.Table]:
-        """The rows by kind, ready to be stored."""
-        rejected = [
-            {**_row_of(r.sample), "stage": r.stage, "reason": r.drop.reason, "evidence": r.drop.evidence}
-            for r in self.rejected
-        ]
-        failed = [
-            {
-                **_row_of(f.sample),
-                "error_class": f.failure.kind,
-                "attempts": f.failure.attempts,
-                "evidence": f.failure.detail,
-            }
-            for f in self.failed
-        ]
-        return {
-            "kept": table_of([to_row(s) for s in self.kept], SCHEMA),
-            "rejected": table_of(rejected, REJECTED_SCHEMA),
-            "failed": table_of(failed, FAILED_SCHEMA),
-        }
-
-
-def _row_of(sample: Sample) -> dict[str, Any]:
-    """A row of a sample that was not kept. What no layout can carry is shown as plain text, so that one strange reply
-    or prompt never stops a run; the reply itself is in the journal.
-    """
-    try:
-        return to_row(sample)
-    except LossyConversion:
-        turns = tuple(Message(m.role, f"trace: {m.reasoning}\n\nanswer: {m.content}") for m in sample.messages)
-        return to_row(replace(sample, messages=turns, tools=(), metadata={}))
 
 
 class Pipeline:
@@ -154,9 +145,22 @@ class Pipeline:
 
     def __init__(self, plan: Plan, ask: Ask, checker: MathChecker, window: int) -> None:
         self.plan, self.ask = plan, ask
-        self.steps: tuple[Step, ...] = (Complete(), Sound(), MathAnswer(checker))
-        self.votes: SiblingStep = MathMajority(checker, plan.recipe.verify.math.majority)
+        checks = checks_of(plan.recipe, plan.rubrics, checker, ask)
+        self.steps: tuple[Step, ...] = (Complete(), Sound(), *checks.steps)
+        self.votes: tuple[SiblingStep, ...] = checks.votes
+        self.judge = checks.judge
         self._window = asyncio.Semaphore(window)
+        self.translator = Translator(plan.translation, ask) if plan.translation else None
+        self._translating = asyncio.Semaphore(max(4, window // 4))
+
+    async def work(
+        self,
+        unit: Unit,
+        tell: Callable[[Iterable[Fate]], None] = lambda fates: None,
+        all_begun: Callable[[], None] = lambda: None,
+    ) -> Outcome:
+        """Work a unit of the plan; see `run_unit`."""
+        return await self.run_unit(self.plan.spool.read(unit), tell, all_begun)
 
     async def run_unit(
         self,
@@ -174,9 +178,12 @@ class Pipeline:
         Raises:
             Whatever a prompt raised first in key order, after all that had begun have ended: a reply on its way is
             never given up because another request failed.
+            JudgeUntrusted: planted bad answers passed, before any prompt of the unit was asked.
         """
         tasks: list[asyncio.Task[list[Fate]]] = []
         ledger = Ledger()
+        if self.judge is not None:
+            ledger.measured.update(await self.judge.measure(prompts))
         broken = False
 
         async def work(prompt: Prompt) -> list[Fate]:
@@ -197,9 +204,12 @@ class Pipeline:
                     break
                 tasks.append(asyncio.create_task(work(prompt)))
         finally:
-            all_begun()
+            if self.translator is None or broken:
+                all_begun()
             results = await _all(tasks)
         fates = self._without_duplicates([fate for of_prompt in results for fate in of_prompt], ledger)
+        if self.translator is not None:
+            fates = await self._in_other_languages(self.translator, fates, ledger, tell, all_begun)
         ledger.close()
         return Outcome(
             [f for f in fates if isinstance(f, Sample)],
@@ -209,6 +219,12 @@ class Pipeline:
         )
 
     async def _prompt(self, prompt: Prompt, ledger: Ledger, tell: Callable[[Iterable[Fate]], None]) -> list[Fate]:
+        if prompt.given is not None:
+            place = (READ, prompt.category, prompt.language)
+            ledger.taken[place] += 1
+            ledger.kept[place] += 1
+            tell([prompt.given])
+            return [prompt.given]
         asked = list(self.plan.questions.of(prompt))
         place = (respond.STAGE, prompt.category, prompt.language)
         ledger.taken[place] += 1
@@ -231,24 +247,89 @@ class Pipeline:
             return Failed(sample, failure)
         ledger.kept[place] += 1
         for step in self.steps:
-            if not _concerns(step, sample):
+            if not concerns(step, sample):
                 continue
             got = await step(sample)
-            fate = _count(step.name, step.drops, sample, got, ledger)
+            fate = count(step.name, step.drops, sample, got, ledger)
             if isinstance(fate, Rejected):
                 return fate
             sample = fate
+        if self.judge is not None and to_judge(self.judge, sample):
+            return await self._judged(self.judge, sample, ledger)
         return sample
+
+    async def _judged(self, judge: Judge, sample: Sample, ledger: Ledger) -> Fate:
+        """A sample that only a judge can tell about. One that gets no reply has failed, and is asked for by the next
+        build.
+        """
+        got = await judge(sample)
+        if isinstance(got, Failure):
+            place = place_of(judge.name, sample)
+            ledger.taken[place] += 1
+            ledger.failed[(*place, got.kind)] += 1
+            return Failed(sample, got)
+        return count(judge.name, judge.drops, sample, got, ledger)
+
+    async def _in_other_languages(
+        self,
+        translator: Translator,
+        fates: list[Fate],
+        ledger: Ledger,
+        tell: Callable[[Iterable[Fate]], None],
+        all_begun: Callable[[], None],
+    ) -> list[Fate]:
+        """All fates, and after them one for each translation of a kept row: language by language, so that a model that
+        is loaded for one of them is asked for all of its rows.
+        """
+
+        async def work(parent: Sample, code: str) -> Fate:
+            try:
+                got = await translator(parent, code)
+                child = got.sample
+                place = (TRANSLATE, child.domain, child.language)
+                ledger.spawned[place] += 1
+                ledger.measured.update({(*place, name): count for name, count in got.measured.items()})
+                if got.failure is not None:
+                    ledger.failed[(*place, got.failure.kind)] += 1
+                    fate: Fate = Failed(child, got.failure)
+                else:
+                    fate = ended(TRANSLATE, translator.drops, child, got.drop or child, ledger)
+                if isinstance(fate, Sample) and translator.needs_check(parent, fate):
+                    fate = await self._still_right(parent, fate, ledger)
+                tell([fate])
+                return fate
+            finally:
+                self._translating.release()
+
+        tasks: list[asyncio.Task[Fate]] = []
+        try:
+            for code in translator.codes:
+                for parent in fates:
+                    if isinstance(parent, Sample) and translator.concerns(parent, code):
+                        await self._translating.acquire()
+                        tasks.append(asyncio.create_task(work(parent, code)))
+        finally:
+            all_begun()
+            children = await _all(tasks)
+        return [*fates, *children]
+
+    async def _still_right(self, parent: Sample, child: Sample, ledger: Ledger) -> Fate:
+        """A translated answer must pass the check that its original passes."""
+        step = next(step for step in self.steps if isinstance(step, MathAnswer))
+        if isinstance(await step(parent), Drop):
+            return child
+        return count(step.name, step.drops, child, await step(child), ledger)
 
     async def _vote(self, fates: list[Fate], ledger: Ledger) -> list[Fate]:
         """Samples without an expected answer are judged by their siblings of the same reasoning mode."""
-        voters = [f for f in fates if isinstance(f, Sample) and f.category == "math" and f.expected is None]
         judged: dict[str, Fate] = {}
-        for mode in sorted({v.reasoning for v in voters}):
-            siblings = [v for v in voters if v.reasoning == mode]
-            asked = sum(_sample_of(f).reasoning == mode for f in fates)
-            for sample, got in zip(siblings, await self.votes(siblings, asked), strict=True):
-                judged[sample.uuid] = _count(self.votes.name, self.votes.drops, sample, got, ledger)
+        for vote in self.votes:
+            voters = [f for f in fates if isinstance(f, Sample) and votes_on(vote, f)]
+            for mode in sorted({v.reasoning for v in voters}):
+                siblings = [v for v in voters if v.reasoning == mode]
+                asked = sum(_sample_of(f).reasoning == mode for f in fates)
+                for sample, got in zip(siblings, await vote(siblings, asked), strict=True):
+                    judged[sample.uuid] = count(vote.name, vote.drops, sample, got, ledger)
         return [judged.get(_sample_of(f).uuid, f) for f in fates]
 
     def _without_duplicates(self, fates: list[Fate], ledger: Ledger) -> list[Fate]:
@@ -256,7 +337,7 @@ class Pipeline:
             return fates
         samples = [f for f in fates if isinstance(f, Sample)]
         judged = {
-            sample.uuid: _count(duplicates.STAGE, duplicates.DROPS, sample, got, ledger)
+            sample.uuid: count(duplicates.STAGE, duplicates.DROPS, sample, got, ledger)
             for sample, got in zip(samples, duplicates.without_duplicates(samples), strict=True)
         }
         return [judged.get(_sample_of(f).uuid, f) for f in fates]
@@ -278,24 +359,6 @@ async def _all(tasks: Sequence[asyncio.Task[T]]) -> list[T]:
     if failed:
         raise failed[0]
     return [task.result() for task in tasks]
-
-
-def _concerns(step: Step, sample: Sample) -> bool:
-    """Math is checked against an answer where there is one; without one the siblings vote."""
-    return not isinstance(step, MathAnswer) or (sample.category == "math" and sample.expected is not None)
-
-
-def _count(stage: str, drops: frozenset[str], sample: Sample, got: Sample | Drop, ledger: Ledger) -> Sample | Rejected:
-    place = (stage, sample.category, sample.language)
-    ledger.taken[place] += 1
-    if isinstance(got, Drop):
-        if got.reason not in drops:
-            raise AssertionError(f"step {stage!r} gave {got.reason!r}, which it does not declare")
-        ledger.dropped[(*place, got.reason)] += 1
-        verdict = Verdict(stage, False, got.reason if not got.evidence else f"{got.reason}: {got.evidence}")
-        return Rejected(replace(sample, verdicts=(*sample.verdicts, verdict)), stage, got)
-    ledger.kept[place] += 1
-    return got
 
 
 def _sample_of(fate: Fate) -> Sample:

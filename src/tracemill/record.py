@@ -67,10 +67,15 @@ class Prompt:
     source_license: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """What we carry and never read."""
+    check: Mapping[str, Any] = field(default_factory=dict)
+    """What the checks need besides `expected`, as plain JSON: "choices" by letter, "calls" that are wanted, the "world"
+    that tools act on. Not part of the hash, and never sent."""
     hash: str = ""
     """Hex sha256 of what is asked (`identity.prompt_hash`): equal questions have equal hashes."""
     occurrence: int = 0
     """0 for the first prompt of its hash in input order, 1 for the next equal one, and so on."""
+    given: Sample | None = None
+    """The finished row that this was read from, where the input is rows: nobody is asked to answer it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,8 @@ class Sample:
     sample_index: int = 0
     """Counts the samples of one prompt and reasoning mode, across teachers, from 0."""
     expected: str | None = None
+    check: Mapping[str, Any] = field(default_factory=dict)
+    """As in the prompt. Not a column: whoever checks a published row again brings it along."""
     finish_reason: str | None = None
     sampling: str = ""
     """JSON text of what the teacher was asked with: temperature, top_p, seed, max_tokens..."""

@@ -13,8 +13,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from bench import ask, journal, publish, tables, validate, verify  # noqa: E402
+from bench import ask, code, consume, identify, journal, publish, tables, validate, verify  # noqa: E402
 from bench.result import RESULTS, Measure, compared, read_result  # noqa: E402
+
+from tracemill.sandbox import find_sandbox  # noqa: E402
 
 
 @pytest.mark.parametrize("name", tables.NAMES)
@@ -57,6 +59,15 @@ def test_a_figure_that_nobody_could_read_is_no_ratio():
     assert (line.medians, line.ratios) == ([None, 3.0], [None, None])
 
 
+def test_code_is_measured_where_there_is_a_sandbox():
+    standing = find_sandbox()
+    if standing.sandbox is None:
+        pytest.skip(standing.missing)
+    result = code.measure(True, 1, answers=2)
+    assert all(all(line.medians) for line in result.lines)
+    assert "probes took" in result.remarks[0]
+
+
 def test_verify_says_so_when_the_recorded_answers_are_not_there(tmp_path):
     result = verify.measure(True, 1, recorded=tmp_path / "absent", most=3)
     assert any("not beside the project" in remark for remark in result.remarks)
@@ -70,8 +81,10 @@ def test_verify_says_so_when_the_recorded_answers_are_not_there(tmp_path):
         lambda: journal.measure(True, 1, count=256),
         lambda: publish.measure(True, 1, count=60),
         lambda: validate.measure(True, 1, rows=60),
+        lambda: identify.measure(True, 1, most=3),
+        lambda: consume.measure(True, 1, rows=60),
     ],
-    ids=["ask", "journal", "publish", "validate"],
+    ids=["ask", "journal", "publish", "validate", "identify", "consume"],
 )
 def test_a_benchmark_runs_and_can_be_read_back(small, tmp_path):
     result = small()

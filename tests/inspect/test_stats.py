@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import tracemill as tm
+from campaign import shared
 from rows import rows, write_lines, write_v1, write_v2
 from tracemill.inspect.published import V1, V2
 
@@ -76,10 +77,40 @@ def test_many_different_labels_do_not_fill_the_memory(tmp_path, monkeypatch):
     assert report.total.rows == 50
 
 
+def test_tokens_are_those_of_a_tokenizer_of_ones_own(data, tmp_path):
+    tokenizers = pytest.importorskip("tokenizers")
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"?": 0}, unk_token="?"))
+    words.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    words.save(str(tmp_path / "tokenizer.json"))
+    expected = {
+        split: sum(len(turn["content"].split()) for r in rows(split, count) for turn in r["messages"])
+        for split, count in (("math", 60), ("chat", 40))
+    }
+    for tokenizer in (tmp_path, tmp_path / "tokenizer.json"):
+        report = tm.stats(data, tokenizer=str(tokenizer), workers=0)
+        assert {v: line.tokens for v, line in table(report, "split").items()} == expected
+    assert tm.stats(data, tokenizer=str(tmp_path), workers=2).to_json() == report.to_json()
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(tm.UsageError, match=r"no tokenizer\.json"):
+        tm.stats(data, tokenizer=str(tmp_path / "tokenizer.json"), workers=1)
+
+
+def test_tokens_are_those_of_a_real_model(data):
+    tokenizers = pytest.importorskip("tokenizers")
+    model = shared().parent / "models" / "stories260k" / "stories260K-hf"
+    if not model.is_dir():
+        pytest.skip("no small model is beside the project")
+    made = tokenizers.Tokenizer.from_file(str(model / "tokenizer.json"))
+    texts = [turn["content"] for r in rows("math", 60) + rows("chat", 40) for turn in r["messages"]]
+    report = tm.stats(data, tokenizer=str(model))
+    assert report.total.tokens == sum(len(made.encode(text, add_special_tokens=False).ids) for text in texts)
+    assert report.total.tokens > len(texts)
+
+
 def test_tokens_need_the_library_and_say_so(data):
     command = "import sys; sys.modules['tokenizers'] = None; import tracemill; tracemill.stats(sys.argv[1], tokenizer='t.json')"
     done = subprocess.run([sys.executable, "-c", command, data], capture_output=True, text=True)
-    assert "pip install tokenizers" in done.stderr
+    assert "pip install 'tracemill[tokens]'" in done.stderr
 
 
 def test_the_command_prints_a_table_or_json(data):

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 import tracemill as tm
 from rows import row, rows, write_lines, write_v1
 from tracemill.errors import DiskError, UsageError
+from tracemill.identify.screen import spoken
 from tracemill.inspect import crew
-from tracemill.inspect.languages import spoken
 from tracemill.inspect.sketch import Sketch
 from tracemill.inspect.structure import redistributable
 from tracemill.inspect.texts import contradiction

@@ -96,6 +96,16 @@ def test_a_dataset_of_the_hub_is_validated_and_counted(hub, tmp_path):
     assert json.loads(done.stdout)["total"]["rows"] == 30
 
 
+def test_a_dataset_of_the_hub_is_refined(hub, tmp_path):
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps({"name": "a", "license": "MIT", "prompts": {"rows": "-", "name": "maths"}}))
+    words = ("--recipe", str(recipe), "--out", "run", "--split", "math", "--workers", "1", "--json")
+    done = run(hub, tmp_path, "-m", "tracemill", "refine", "someone/maths", *words)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["splits"] == {"math": 30}
+    assert "data/tool-00000-of-00001.parquet" not in hub[1], "only what is asked for is fetched"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -175,6 +175,84 @@ def test_rows_that_name_no_source_are_counted_and_left_out(sources, tmp_path):
     assert (report.kept, report.left_out) == (0, 3)
 
 
+def test_rows_for_reinforcement_learning_get_question_and_answer_back(tmp_path):
+    asked = "Solve this step by step.\n\nWhat is {}?\n\nAs said:\n\n{}\n\nRemember the last line."
+    dapo = [{"prompt": [{"content": asked.format(n, n), "role": "user"}], "reward_model": {"ground_truth": str(n)}}
+            for n in range(6)]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(dapo), tmp_path / "dapo-math-17k.parquet")
+    sky = [{"prompt": [{"content": f"Find {n}."}], "reward_model": {"ground_truth": f'["{n}", "x"]'}} for n in range(4)]
+    write_lines(tmp_path / "sky" / "code-00000-of-00001.jsonl", sky[:1])
+    write_lines(tmp_path / "sky" / "math-00000-of-00001.jsonl", sky)
+    request = {"input": [{"role": "user", "content": "masked"}], "tools": []}
+    names = ["nano_v3_sft_profiled_dapo17k", "nano_v3_sft_profiled_skywork_no_omni", "nano_v3_sft_profiled_workbench"]
+    held = [
+        {"dataset": names[0], "_hf_placeholder": {"row": 4, "question_template": {"prefix": "Box it.\n"}}},
+        {"dataset": names[1], "_hf_placeholder": {"row": 3, "question_template": "Here: {question} Well?"}},
+        {"dataset": names[1], "_hf_placeholder": {"row": 2, "question_template": {"template": "{question}!"}}},
+        {"dataset": names[0], "_hf_placeholder": {"row": 77, "question_template": {}}},
+        {"dataset": "another", "_hf_placeholder": {"row": 1}},
+        {"dataset": names[2], "ground_truth": [1]},
+    ]
+    write_lines(tmp_path / "rl" / "train.jsonl", [{**r, "responses_create_params": request} for r in held])
+    sources = {"dapo": tmp_path / "dapo-math-17k.parquet", "skywork": tmp_path / "sky"}
+    report = tm.restore(tmp_path / "rl", sources, tmp_path / "out")
+    assert report.withheld == {"": {"missing": 1}, "dapo": {"restored": 1, "missing": 1}, "skywork": {"restored": 2}}
+    found = [json.loads(line) for line in (tmp_path / "out" / "data" / "train.jsonl").read_bytes().splitlines()]
+    assert [(r.get("question"), r.get("expected_answer")) for r in found] == [
+        ("Box it.\nWhat is 4?\n\nAs said:\n\n4", "4"),
+        ("Here: Find 3. Well?", "3"),
+        ("Find 2.!", "2"),
+        (None, None),
+    ]
+    assert found[0]["responses_create_params"] == {
+        "input": [{"role": "user", "content": "Box it.\nWhat is 4?\n\nAs said:\n\n4"}],
+        "tools": [],
+    }
+    assert not any("_hf_placeholder" in r for r in found)
+    lost = [json.loads(line) for line in (tmp_path / "out" / "withheld" / "train.jsonl").read_bytes().splitlines()]
+    assert [r["_hf_placeholder"]["row"] for r in lost] == [77, 1]
+    again = tm.restore(tmp_path / "out" / "data", sources, tmp_path / "again")
+    assert again.withheld == {}
+    same = [tmp_path / place / "data" / "train.jsonl" for place in ("out", "again")]
+    assert same[0].read_bytes() == same[1].read_bytes()
+
+
+def test_a_list_of_uuids_becomes_its_rows(tmp_path):
+    math, chat = rows("math", 30), rows("chat", 10)
+    write_v1(tmp_path / "v1" / "math-00000-of-00001.parquet", math, group=7)
+    write_lines(tmp_path / "v1" / "chat.jsonl", [*chat, chat[3], {**chat[4], "license": "other"}])
+    chosen = [math[3], math[29], chat[3], chat[4], chat[9]]
+    listed = [{"uuid": r["uuid"]} for r in (*chosen, chosen[0])] + [{"uuid": "nowhere"}]
+    write_lines(tmp_path / "list.jsonl", listed)
+    report = tm.restore(tmp_path / "list.jsonl", {"mine": tmp_path / "v1"}, tmp_path / "out")
+    assert report.withheld == {"uuid": {"restored": 4, "missing": 1, "ambiguous": 1}}
+    assert (report.rows, report.kept, report.left_out, report.ok) == (6, 4, 2, False)
+    assert [r["uuid"] for r in tm.open(tmp_path / "out")] == [r["uuid"] for r in (chat[3], chat[9], math[3], math[29])]
+    first = next(iter(tm.open(tmp_path / "out", split="math")))
+    assert first == next(r for r in tm.open(tmp_path / "v1", split="math") if r["uuid"] == math[3]["uuid"])
+
+
+def test_a_list_that_is_found_whole_is_ok_and_a_changed_row_is_told(tmp_path):
+    math = rows("math", 5)
+    write_lines(tmp_path / "v1" / "math.jsonl", math)
+    pq.write_table(pa.table({"uuid": [r["uuid"] for r in math[:3]]}), tmp_path / "list.parquet")
+    command = [sys.executable, "-m", "tracemill", "restore", tmp_path / "list.parquet", "--out", tmp_path / "out"]
+    done = subprocess.run([*command, "--source", f"mine={tmp_path / 'v1'}"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "3 rows are listed: 3 found in data/, 0 not found" in done.stdout
+    write_lines(tmp_path / "v1" / "math.jsonl", [{**r, "license": "other"} for r in math])
+    report = tm.restore(
+        tmp_path / "list.parquet", {"mine": tmp_path / "v1"}, tmp_path / "new", pins=tmp_path / "out" / HASHES
+    )
+    assert report.withheld == {"uuid": {"changed": 3}}
+    command[-1] = tmp_path / "third"
+    missing = subprocess.run(
+        [*command, "--source", f"mine={tmp_path / 'out' / HASHES}"], capture_output=True, text=True
+    )
+    assert missing.returncode == 1
+    assert "0 found in data/, 3 not found" in missing.stdout
+
+
 def test_a_directory_that_is_not_empty_and_a_source_that_is_not_there_are_refused(data, sources, tmp_path):
     with pytest.raises(UsageError, match="not empty"):
         tm.restore(data, sources, data)
@@ -192,3 +270,21 @@ def test_the_command_says_what_became_of_each_source(data, sources, tmp_path):
     assert "90 rows: 86 with a prompt" in done.stdout
     assert "restored 16, missing 4" in done.stdout
     assert subprocess.run([*command[:5], "--source", "lmsys", "--out", "x"], capture_output=True).returncode == 2
+
+
+def test_what_is_trained_on_has_its_prompts(data, sources, tmp_path):
+    raw = tm.open(data)
+    assert (len(raw), len(raw["train"]), len(tm.open(data, split="train"))) == (90, 30, 30)
+    assert {r["split"] for r in raw["train"]} == {"math"}
+    assert [r["uuid"] for r in raw["train"].flat(["uuid"])] == [r["uuid"] for r in tm.open(data, split="math")]
+    assert raw["train"][29]["uuid"] == list(tm.open(data, split="math"))[29]["uuid"]
+    assert sum(table.num_rows for table in raw["train"].batches(7)) == 30
+    assert len(tm.open(data, split="train", generator="DeepSeek-R1-0528")) == 30
+    assert len(tm.open(data, category="code")["train"]) == 0
+    tm.restore(data, sources, tmp_path / "out")
+    assert len(tm.open(tmp_path / "out")["train"]) == 86
+    chat = rows("chat", 4)
+    chat[1]["messages"][0]["content"] = ""
+    chat[2]["messages"] = [{"role": "system", "content": ""}, {"role": "assistant", "content": "Hello."}]
+    write_lines(tmp_path / "alone.jsonl", chat)
+    assert [r["uuid"] for r in tm.open(tmp_path / "alone.jsonl", split="train")] == [chat[n]["uuid"] for n in (0, 2, 3)]

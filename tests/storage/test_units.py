@@ -19,9 +19,9 @@ from tracemill.storage.units import UnitStore
 LEDGER = [{"stage": "respond", "category": "math", "language": "en", "taken": 3, "spawned": 0, "kept": 3}]
 
 
-def tables(kept: int = 3, rejected: int = 1, failed: int = 0, first: int = 0) -> dict[str, pa.Table]:
+def tables(kept: int = 3, rejected: int = 1, failed: int = 0, first: int = 0) -> list[tuple[str, pa.Table]]:
     counts = {"kept": kept, "rejected": rejected, "failed": failed}
-    return {kind: pa.table({"uuid": pa.array(range(first, first + n), pa.int64())}) for kind, n in counts.items()}
+    return [(kind, pa.table({"uuid": pa.array(range(first, first + n), pa.int64())})) for kind, n in counts.items()]
 
 
 def rows(store: UnitStore, unit: str, kind: str) -> list[int] | None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tracemill.cli.evaluate import eval_app
+
 app = typer.Typer(
     name="tracemill",
     help="The open post-training data mill: prompts go in, verified reasoning data comes out.",
@@ -15,6 +17,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(eval_app, name="eval")
 
 Out = Annotated[Path, typer.Option("--out", help="Directory of the run; the same one goes on where it was.")]
 Workers = Annotated[int | None, typer.Option("--workers", help="Worker processes. [default: cores, at most 4]")]
@@ -209,6 +213,54 @@ Revision = Annotated[str | None, typer.Option("--revision", help="Of a Hub datas
 
 
 @app.command()
+def translate(
+    data: Annotated[
+        str | None,
+        typer.Argument(metavar="DATA", help="A run, a directory, a Parquet, JSONL or Arrow file, a glob, or a Hub id."),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Languages, by code or language file: fr,es,de. [default: the recipe's]")
+    ] = None,
+    *,
+    out: Out,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="Who translates, and how. [default: recipes/translate.yaml]")
+    ] = None,
+    assignments: Set = None,
+    pilot: Annotated[
+        int | None, typer.Option("--pilot", help="Translate N rows into the first language, and tell what came of it.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Go on after the pilot without a question.")] = False,
+    review: Annotated[
+        int | None,
+        typer.Option("--review", help="Afterwards write N segments of each language to --pairs, to be looked at."),
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option("--pairs", help="Afterwards write segments and translations to this file: .tmx, .xlf or .jsonl."),
+    ] = None,
+    workers: Workers = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="Take only the first N rows, in input order.")] = None,
+    wait: Annotated[
+        str | None,
+        typer.Option(
+            "--wait-for-endpoint",
+            metavar="TIME",
+            help="Wait so long for a model that does not answer: 90s, 10m, 1h. [default: 15s if it never has, else 10m]",
+        ),
+    ] = None,
+    progress: Progress = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Put the rows of DATA into further languages, their traces left as they are. The same command goes on."""
+    from tracemill.cli.translate import run_translate
+
+    run_translate(
+        data, to, out, recipe, assignments or [], pilot, yes, review, pairs, workers, limit, wait, progress, as_json
+    )
+
+
+@app.command()
 def validate(
     data: Data,
     splits: Splits = None,
@@ -248,6 +300,24 @@ def stats(
 
 
 @app.command()
+def refine(
+    data: Data,
+    recipe: Annotated[Path, typer.Option("--recipe", help="The recipe, a YAML file whose source is `rows`.")],
+    out: Out,
+    assignments: Set = None,
+    splits: Splits = None,
+    revision: Revision = None,
+    workers: Workers = None,
+    progress: Progress = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Verify and filter finished rows with the steps of a build. The same command goes on, and works new files alone."""
+    from tracemill.cli.refine import run_refine
+
+    run_refine(data, recipe, out, assignments or [], splits or [], revision, workers, progress, as_json)
+
+
+@app.command()
 def restore(
     data: Data,
     sources: Annotated[
@@ -264,3 +334,45 @@ def restore(
     from tracemill.cli.inspect import show_restoring
 
     show_restoring(data, sources, out, splits or [], pins, as_json)
+
+
+@app.command()
+def remove(
+    data: Data,
+    uuids: Annotated[list[str] | None, typer.Option("--uuid", help="A row to take down. Repeatable.")] = None,
+    prompts: Annotated[
+        list[str] | None, typer.Option("--prompt-hash", help="A prompt, all rows of which are taken down. Repeatable.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--from", help="A uuid or prompt hash in each line, or JSON objects with one.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="For data that is no run: a new directory for what is left.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take rows down from what was published; no later build brings them back. Exit 1 if an id means no row."""
+    from tracemill.cli.remove import run_remove
+
+    run_remove(data, uuids or [], prompts or [], file, out, as_json)
+
+
+@app.command()
+def contains(
+    data: Data,
+    texts: Annotated[list[str] | None, typer.Option("--text", help="A text to look for. Repeatable.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Option("--file", help="A file whose whole content is looked for. Repeatable.")
+    ] = None,
+    share: Annotated[
+        str, typer.Option("--share", help="The share of a text from which on a row holds it: 0.2 or 20%.")
+    ] = "20%",
+    splits: Splits = None,
+    limit: Annotated[int, typer.Option("--limit", help="Tell only the first N rows of each text.")] = 20,
+    revision: Revision = None,
+    as_json: AsJson = False,
+) -> None:
+    """Is a text in a dataset? Tells the rows that hold it, whole or in part. Exit 1 if none does."""
+    from tracemill.cli.contains import show_found
+
+    show_found(data, texts or [], files or [], share, splits or [], limit, revision, as_json)

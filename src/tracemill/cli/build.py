@@ -39,7 +39,7 @@ def run_build(
     read, places = read_recipe(recipe, assignments)
     with told_where(read, places):
         report = _with_progress(read, out, workers, limit, progress, seconds)
-    _print(report, as_json)
+    print_report(report, as_json)
 
 
 def duration(text: str, option: str) -> float:
@@ -56,7 +56,7 @@ def told_where(recipe: Recipe, places: Places) -> Iterator[None]:
     try:
         yield
     except RecipeError as exc:
-        named = re.match(r"((?:teachers|respond|verify|publish|prompts)(?:\.[\w-]+)+): ", str(exc))
+        named = re.match(r"((?:teachers|respond|verify|publish|prompts|refine)(?:\.[\w-]+)+): ", str(exc))
         key = exc.key or tuple(named[1].split(".") if named else ())
         if not key:
             raise
@@ -78,7 +78,7 @@ def run_demo(out: Path, workers: int | None, progress: str, as_json: bool) -> No
     with as_file(files("tracemill") / "recipes" / "demo.yaml") as path:
         recipe = load_recipe(path)
     report = _with_progress(recipe, out, workers, None, progress)
-    _print(report, as_json)
+    print_report(report, as_json)
     if not as_json:
         say(
             f"\nTry next:\n  {shlex.join([*program(), 'audit', str(out)])}\n"
@@ -94,7 +94,8 @@ def _with_progress(
         return build(recipe, out, workers=workers, limit=limit, wait_for_endpoint=wait, watch=show)
 
 
-def _print(report: BuildReport, as_json: bool) -> None:
+def print_report(report: BuildReport, as_json: bool) -> None:
+    """Print what a run came to."""
     if as_json:
         say_json(report.to_json())
         return

@@ -63,6 +63,8 @@ def show_restoring(
         given[name] = path
     report = restore(data, given, out, split=splits or None, pins=pins)
     typer.echo(json.dumps(report.to_json(), indent=1) if as_json else printable(report.to_text()))
+    if not report.ok:
+        raise typer.Exit(1)
 
 
 def _limit(told: str) -> tuple[str, float]:

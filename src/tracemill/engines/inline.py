@@ -15,7 +15,8 @@ from tracemill.models.door import Door, Mode
 from tracemill.models.pool import GateClosed
 from tracemill.models.teachers import open_pools
 from tracemill.models.wire import Nobody
-from tracemill.plan import Pipeline, Plan
+from tracemill.plan import Plan
+from tracemill.rework.plan import pipeline_of
 from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.units import UnitNote, UnitStore
@@ -30,7 +31,7 @@ class InlineEngine:
 
     def run(self, plan: Plan, paths: RunPaths, units: list[Unit]) -> Progress:
         """Work `units` to their end."""
-        store = UnitStore(paths.units / plan.fingerprint[:16])
+        store = UnitStore(paths.units / plan.shelf)
         notes, sent = asyncio.run(_run(plan, paths, units, store, "ask"))
         return Progress(len(units), len(notes), {"sent": sent})
 
@@ -56,9 +57,9 @@ async def _run(
     notes = {}
     try:
         async with MathChecker(seconds=recipe.verify.math.wall_clock, verdicts=Verdicts(paths.verdicts)) as checker:
-            pipeline = Pipeline(plan, door, checker, WINDOW)
+            pipeline = pipeline_of(plan, door, checker, WINDOW)
             for unit in units:
-                outcome = await pipeline.run_unit(plan.spool.read(unit))
+                outcome = await pipeline.work(unit)
                 notes[unit.name] = store.commit(unit.name, outcome.tables(), list(outcome.ledger.lines()))
     except GateClosed:
         if door.stopped is not None:

@@ -26,15 +26,20 @@ from typing import Any
 from tracemill.engines.child import die_with_parent
 from tracemill.engines.messages import Order, percentiles
 from tracemill.errors import TracemillError
-from tracemill.gather.spool import Unit, load_spool
+from tracemill.fate import Failed, Fate, Rejected
+from tracemill.gather.spool import Unit
 from tracemill.models.budget import Budget, Spent, spent_by
 from tracemill.models.door import Door
 from tracemill.models.metrics import watch
 from tracemill.models.pool import GateClosed, Pool
+from tracemill.models.sharing import Sharing
 from tracemill.models.teachers import open_pools
-from tracemill.plan import Failed, Fate, Pipeline, Plan, Rejected
+from tracemill.models.wire import Ask
+from tracemill.plan import Pipeline
 from tracemill.recipe import Recipe
 from tracemill.respond.answer import samples_per_prompt
+from tracemill.rework.plan import pipeline_of, plan_at
+from tracemill.storage.claims import Claims
 from tracemill.storage.flight import FlightRecorder
 from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
@@ -43,7 +48,7 @@ from tracemill.storage.units import UnitStore
 from tracemill.storage.verdicts import Verdicts
 from tracemill.verify.math_checker import MathChecker
 
-SELDOM = (20_000, 20, 20)
+SELDOM = (100_000, 50, 50)
 """Python's search for cycles, less often: thousands of rows are under way at once, and hardly any is part of one."""
 OPEN_UNITS = 16
 """Units that may be open at once: a few slow answers must not leave the window empty, nor fill the memory."""
@@ -59,19 +64,22 @@ class Worker:
     def __init__(self, order: Order) -> None:
         self.paths = RunPaths(Path(order.root))
         recipe = Recipe.model_validate(order.recipe)
-        self.plan = Plan(recipe, load_spool(self.paths.spool / order.spool), order.limit)
-        self.store = UnitStore(self.paths.units / self.plan.fingerprint[:16])
+        self.plan = plan_at(recipe, self.paths.spool / order.spool, order.limit)
+        self.store = UnitStore(self.paths.units / self.plan.shelf)
         self.journal = Journal(self.paths.journal)
         self.flight = FlightRecorder(self.paths.flight, order.worker, order.workers)
         self.pools = open_pools(recipe, order.worker, order.workers, order.wait)
         before = Spent(**order.spent)
         budget = Budget(recipe.budget, lambda: before + spent_by(self.flight.all()), order.began, self.flight.turn)
         self.door = Door(self.journal, self.pools, flight=self.flight, budget=budget)
+        self.claims = Claims(self.paths.claims)
         self.fates: Counter[str] = Counter()
         most = sum(pool.most for pool in self.pools.values())
         self.window = max(4, (most + max(64, most // 4)) // samples_per_prompt(recipe))
         self.failure: BaseException | None = None
         self._slots = asyncio.Semaphore(OPEN_UNITS)
+        self._committing = asyncio.Lock()
+        """One unit at a time becomes a file: several would be in memory twice, and on one disk none is sooner done."""
         self._over = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -83,7 +91,13 @@ class Worker:
             async with MathChecker(
                 seconds=self.plan.recipe.verify.math.wall_clock, verdicts=Verdicts(self.paths.verdicts)
             ) as checker:
-                pipeline = Pipeline(self.plan, self.door, checker, self.window)
+                ask: Ask = self.door
+                if self.plan.translation is not None:
+                    earlier = [
+                        Journal(RunPaths(Path(run)).journal, writable=False) for run in self.plan.translation.runs
+                    ]
+                    ask = Sharing(self.door, self.claims, earlier)
+                pipeline = pipeline_of(self.plan, ask, checker, self.window)
                 listener = asyncio.create_task(self._listen(commands, pipeline))
                 await self._want_more()
                 await self._over.wait()
@@ -96,6 +110,7 @@ class Worker:
             for pool in self.pools.values():
                 await pool.shut()
             self.journal.close()
+            self.claims.close()
             self._tell()
 
     async def _listen(self, commands: asyncio.StreamReader, pipeline: Pipeline) -> None:
@@ -142,12 +157,12 @@ class Worker:
     async def _work(self, pipeline: Pipeline, unit: Unit, begun: asyncio.Event) -> None:
         try:
             self.journal.look_anew()  # another worker may have begun this unit, and died
-            prompts = self.plan.spool.read(unit)
-            outcome = await pipeline.run_unit(prompts, self._count, begun.set)
+            outcome = await pipeline.work(unit, self._count, begun.set)
             self.fates["duplicate"] += sum(r.stage == "duplicates" for r in outcome.rejected)
             self.fates["kept"] -= sum(r.stage == "duplicates" for r in outcome.rejected)
             lines = list(outcome.ledger.lines())
-            await asyncio.to_thread(lambda: self.store.commit(unit.name, outcome.tables(), lines))
+            async with self._committing:
+                await asyncio.to_thread(self.store.commit, unit.name, outcome.tables(), lines)
             say(done=unit.name)
         except asyncio.CancelledError:
             pass

@@ -15,12 +15,13 @@ from typing import Any
 
 from tracemill.engines.local import LocalEngine
 from tracemill.engines.messages import Progress, span
+from tracemill.engines.signals import Signals
 from tracemill.errors import UsageError
 from tracemill.estimate.lots import FEW, Lot, count, places
 from tracemill.estimate.pilot import Pilot, number, run_pilot
 from tracemill.estimate.tokens import HIGH, LATIN, LOW, Range
 from tracemill.gather.spool import open_spool
-from tracemill.mill import Run, Signals, Silent, Watch, check_place, default_workers, refuse_nothing
+from tracemill.mill import Run, Silent, Watch, check_place, default_workers, refuse_nothing
 from tracemill.models.budget import Account, money, paid, spent_lines
 from tracemill.plan import Plan
 from tracemill.recipe import Recipe

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tracemill import identity
-from tracemill.gather.spool import DIGITS, Spool, _Partitions, _spooled, load_spool
+from tracemill.gather.spool import DIGITS, Spool, _Partitions, load_spool
+from tracemill.gather.spooled import spooled
 from tracemill.ledger import Ledger
 from tracemill.record import Prompt
 from tracemill.storage.fs import REAL, Fs
@@ -46,7 +47,7 @@ def lay_out(prompts: list[Prompt], directory: Path, fs: Fs = REAL) -> Spool:
     fs.mkdir(place)
     partitions = _Partitions(place, fs)
     for order, prompt in enumerate(prompts, 1):
-        partitions.add(prompt.hash[:DIGITS], _spooled(prompt, order))
+        partitions.add(prompt.hash[:DIGITS], spooled(prompt, order))
     partitions.flush()
     told = {
         "inputs": [{"name": "pilot", "generated": about}],

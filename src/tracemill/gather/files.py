@@ -18,8 +18,10 @@ import orjson
 import pyarrow as pa
 
 from tracemill import think
+from tracemill.gather.code_tasks import columns_of, expected_code
 from tracemill.gather.inputs import form, label, suffix
 from tracemill.gather.lines import DAMAGE, MAX_LINE, OPEN, CsvLines, open_file
+from tracemill.gather.shapes import checks_in, each_of, opening, with_options
 from tracemill.legible import did_you_mean
 from tracemill.recipe import LANGUAGE, Fields, PromptFiles
 from tracemill.record import CATEGORIES, BadLine, Message, Prompt
@@ -53,13 +55,26 @@ def read_prompts(source: PromptFiles, file: Path, not_seen: set[str] | None = No
         return
     for number, row in reader(file, source.fields):
         where = f"{called}:{number}"
-        made = to_prompt(source, row, where) if isinstance(row, dict) else row
         if not_seen and isinstance(row, dict):
             not_seen -= {name for name in not_seen if _holds(row, name)}
-        if isinstance(made, Prompt):
-            yield made
-        else:
-            yield BadLine(source.name, where, source.category, source.language, *made)
+        for made in _prompts(source, row, where):
+            if isinstance(made, Prompt):
+                yield made
+            else:
+                yield BadLine(source.name, where, source.category, source.language, *made)
+
+
+def _prompts(
+    source: PromptFiles, row: dict[str, Any] | tuple[str, str], where: str
+) -> Iterator[Prompt | tuple[str, str]]:
+    """The prompts of a row: one, or one for each item of `fields.each`."""
+    if not isinstance(row, dict):
+        yield row
+    elif not source.fields.each:
+        yield to_prompt(source, row, where)
+    else:
+        for place, item in enumerate(each_of(row, source.fields.each), 1):
+            yield to_prompt(source, item, f"{where}.{place}")
 
 
 Row = tuple[int, "dict[str, Any] | tuple[str, str]"]
@@ -226,7 +241,9 @@ def to_prompt(source: PromptFiles, row: Mapping[str, Any], where: str) -> Prompt
     asked = _get(row, fields.prompt)
     if asked is None:
         return "missing_field", _excerpt(f"no {fields.prompt!r}; there is {_columns(row, fields.prompt)}")
-    messages = _messages(asked)
+    if fields.before and isinstance(asked, str):
+        asked = " ".join([*filter(None, (_text(_get(row, name)) for name in fields.before)), asked])
+    messages = _messages(opening(asked) if fields.opening else asked)
     if not isinstance(messages, list):
         return messages
     category = _text(_get(row, fields.category)) if fields.category else source.category
@@ -235,13 +252,25 @@ def to_prompt(source: PromptFiles, row: Mapping[str, Any], where: str) -> Prompt
     expected = _text(_get(row, fields.expected)) if fields.expected else None
     if fields.expected and expected is None:
         return "missing_field", _excerpt(f"no {fields.expected!r}; there is {_columns(row, fields.expected)}")
+    if source.code is not None and category == "code":
+        made = expected_code(source.code, {name: _get(row, column) for name, column in columns_of(source.code)})
+        if not isinstance(made, str):
+            return made[0], _excerpt(made[1])
+        expected = made
     if expected is not None and source.expected_after is not None:
         _, found, expected = expected.rpartition(source.expected_after)
         if not found:
             return "missing_field", f"{source.expected_after!r} does not stand in {fields.expected!r}"
     if expected is not None and not expected.strip():
         return "missing_field", f"{fields.expected!r} holds no answer"
+    more = checks_in(fields, row, expected, lambda name: _get(row, name))
+    if isinstance(more[1], str):
+        return str(more[0]), _excerpt(more[1])
+    check, tools, expected = more
+    if "choices" in check:
+        messages[-1] = Message("user", with_options(messages[-1].content, check["choices"]))
     language = (_text(_get(row, fields.language)) if fields.language else None) or source.language
+    language = fields.languages.get(language, language)
     if not LANGUAGE.fullmatch(language):
         return "unknown_language", _excerpt(f"{language!r} is not a code such as 'en' or 'pt-BR'")
     try:
@@ -257,6 +286,8 @@ def to_prompt(source: PromptFiles, row: Mapping[str, Any], where: str) -> Prompt
         source_id=(_text(_get(row, fields.id)) if fields.id else None) or where,
         source_license=(_text(_get(row, fields.license)) if fields.license else None) or source.license,
         metadata=metadata,
+        tools=tools,
+        check=check,
     )
 
 
@@ -322,9 +353,12 @@ def _at(row: Mapping[str, Any], name: str) -> Any:
         return row[name]
     value: Any = row
     for part in name.split("."):
-        if not isinstance(value, Mapping) or part not in value:
+        if isinstance(value, list) and part.isdecimal() and int(part[:9]) < len(value):
+            value = value[int(part)]
+        elif isinstance(value, Mapping) and part in value:
+            value = value[part]
+        else:
             return _NOT_THERE
-        value = value[part]
     return value
 
 

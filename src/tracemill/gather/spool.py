@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -22,10 +22,11 @@ from tracemill import identity
 from tracemill.errors import CorruptRun, RecipeError
 from tracemill.gather.files import read_prompts
 from tracemill.gather.inputs import input_files, label
+from tracemill.gather.spooled import spooled, unspooled
 from tracemill.ledger import Ledger
 from tracemill.legible import quoted
-from tracemill.recipe import PromptFiles, PromptSource, Recipe
-from tracemill.record import BadLine, Message, Prompt
+from tracemill.recipe import GeneratedPrompts, PromptFiles, PromptSource, Recipe, Rows
+from tracemill.record import BadLine, Prompt
 from tracemill.storage.fs import REAL, Fs, crash_point
 from tracemill.word_problems import generate
 
@@ -36,6 +37,18 @@ BUFFER_BYTES = 16 * 1024 * 1024
 UNIT_SAMPLES = 1000
 """Samples that a unit should hold: what one worker keeps in memory until it commits them."""
 DEEPEST = 12
+
+
+class RowReader(Protocol):
+    """Whoever reads finished rows; the readers of datasets live on a higher floor."""
+
+    def files(self, source: Rows) -> list[tuple[str, Path]]:
+        """The files of a source, by the name that its rows are told with, in the order of reading."""
+        ...
+
+    def read(self, source: Rows) -> Iterator[Prompt | BadLine]:
+        """Each row as a prompt that was answered (`given`), in order, or as a bad line."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +109,7 @@ class Spool:
         for name in unit.partitions:
             path = self.directory / f"{name}.jsonl"
             try:
-                spooled = [_unspooled(line) for line in fs.read(path).splitlines()]
+                spooled = [unspooled(line) for line in fs.read(path).splitlines()]
             except (FileNotFoundError, ValueError, KeyError, TypeError) as exc:
                 raise CorruptRun(f"{path}: the prompts of this run cannot be read back: {exc}") from exc
             if len(spooled) != self.partitions[name]:
@@ -116,6 +129,16 @@ class Spool:
             out.append(replace(prompt, occurrence=number) if number else prompt)
         return out
 
+    def keys_of(self, hashed: str, fs: Fs = REAL) -> list[str]:
+        """The keys of all prompts with a hash: one for each time that it came in."""
+        count = 0
+        for name in self.partitions:
+            if hashed.startswith(name):
+                with fs.open(self.directory / f"{name}.jsonl") as lines:
+                    count += sum(orjson.loads(line)["hash"] == hashed for line in lines)
+        blank = Prompt(category="", messages=(), hash=hashed)
+        return [identity.prompt_key(replace(blank, occurrence=number)) for number in range(count)]
+
     def bad_lines(self, fs: Fs = REAL) -> Iterator[BadLine]:
         """Every dropped input line, in input order, read lazily."""
         path = self.directory / "dropped.jsonl"
@@ -126,7 +149,12 @@ class Spool:
 
 
 def open_spool(
-    directory: Path, recipe: Recipe, limit: int | None, fs: Fs = REAL, tell: Callable[[int], None] = lambda n: None
+    directory: Path,
+    recipe: Recipe,
+    limit: int | None,
+    fs: Fs = REAL,
+    tell: Callable[[int], None] = lambda n: None,
+    rows: RowReader | None = None,
 ) -> Spool:
     """The spool of a recipe's prompts: the one on disk if the inputs have not changed since, else a new one.
 
@@ -134,14 +162,15 @@ def open_spool(
         directory: Holds spools by fingerprint.
         limit: Take only the first so many prompts in input order.
         tell: Called now and then with the number of rows read so far.
+        rows: Reads sources of finished rows.
     """
-    place = directory / _fingerprint(recipe, limit)
+    place = directory / _fingerprint(recipe, limit, rows)
     if not _whole(place, fs):
         aside = directory / f".{place.name}.tmp"
         if aside.exists():
             fs.remove_tree(aside)
         fs.mkdir(aside)
-        _write(aside, recipe, limit, fs, tell)
+        _write(aside, recipe, limit, fs, tell, rows)
         crash_point("spool.written")
         if place.exists():
             fs.remove_tree(place)
@@ -172,13 +201,13 @@ def load_spool(place: Path, fs: Fs = REAL) -> Spool:
         raise CorruptRun(f"{place / 'spool.json'}: not readable: {exc!r}; `tracemill build` makes it again") from exc
 
 
-def _fingerprint(recipe: Recipe, limit: int | None) -> str:
+def _fingerprint(recipe: Recipe, limit: int | None, rows: RowReader | None) -> str:
     """Changes when the files, or how they are read, may have changed. Cheap: it reads no content."""
     parts: list[Any] = [FORMAT, limit]
     for source in recipe.prompts:
         told: dict[str, Any] = source.model_dump(mode="json")
-        if isinstance(source, PromptFiles):
-            stats = [(p, p.stat()) for p in input_files(source)]
+        if not isinstance(source, GeneratedPrompts):
+            stats = [(p, p.stat()) for _, p in _files(source, rows)]
             told["files"] = [[os.fsencode(p).hex(), s.st_size, s.st_mtime_ns] for p, s in stats]
         parts.append(told)
     return identity.digest(parts)[:16]
@@ -206,15 +235,22 @@ class _Partitions:
         self._lines, self._bytes = {}, 0
 
 
-def _write(directory: Path, recipe: Recipe, limit: int | None, fs: Fs, tell: Callable[[int], None]) -> None:
+def _write(
+    directory: Path,
+    recipe: Recipe,
+    limit: int | None,
+    fs: Fs,
+    tell: Callable[[int], None],
+    reader: RowReader | None,
+) -> None:
     partitions, dropped, ledger = _Partitions(directory, fs), _Partitions(directory, fs), Ledger()
     inputs = []
     order = taken = 0
-    before = _fingerprint(recipe, limit)
+    before = _fingerprint(recipe, limit, reader)
     for source in recipe.prompts:
         count = bad = 0
         not_seen = _named_columns(source)
-        for item in _rows(source, not_seen):
+        for item in _rows(source, reader, not_seen):
             if limit is not None and taken >= limit:
                 not_seen = set()  # what was not read may have them
                 break
@@ -230,15 +266,15 @@ def _write(directory: Path, recipe: Recipe, limit: int | None, fs: Fs, tell: Cal
                 taken += 1
                 ledger.kept[place] += 1
                 hashed = identity.prompt_hash(item.messages, item.tools)
-                partitions.add(hashed[:DIGITS], _spooled(replace(item, hash=hashed), order))
+                partitions.add(hashed[:DIGITS], spooled(replace(item, hash=hashed), order))
             if order % 10_000 == 0:
                 tell(order)
-        told = {**_describe(source), "prompts": count, "bad_lines": bad}
+        told = {**_describe(source, reader), "prompts": count, "bad_lines": bad}
         if count and not_seen:
             _refuse_unseen(source, not_seen)
             told["columns_not_found"] = sorted(not_seen)
         inputs.append(told)
-    if _fingerprint(recipe, limit) != before:
+    if _fingerprint(recipe, limit, reader) != before:
         raise RecipeError("an input file changed while it was read; run the command again when it is at rest")
     partitions.flush()
     dropped.flush()
@@ -294,8 +330,20 @@ def _refuse_unseen(source: PromptSource, names: set[str]) -> None:
             )
 
 
-def _rows(source: PromptSource, not_seen: set[str] | None = None) -> Iterator[Prompt | BadLine]:
+def _files(source: PromptFiles | Rows, rows: RowReader | None) -> list[tuple[str, Path]]:
+    """The files of a source, each with the name that it is told by."""
     if isinstance(source, PromptFiles):
+        return [(label(source, path), path) for path in input_files(source)]
+    if rows is None:
+        raise RecipeError(f"prompts {source.name!r}: rows of a dataset cannot be read here; use `tracemill build`")
+    return rows.files(source)
+
+
+def _rows(source: PromptSource, rows: RowReader | None, not_seen: set[str] | None = None) -> Iterator[Prompt | BadLine]:
+    if isinstance(source, Rows):
+        assert rows is not None  # its files have been found
+        yield from rows.read(source)
+    elif isinstance(source, PromptFiles):
         for file in input_files(source):
             yield from read_prompts(source, file, not_seen)
     else:
@@ -306,44 +354,17 @@ def _rows(source: PromptSource, not_seen: set[str] | None = None) -> Iterator[Pr
         yield from (replace(prompt, source=source.name, source_license=source.license) for prompt in made)
 
 
-def _describe(source: PromptSource) -> dict[str, Any]:
+def _describe(source: PromptSource, rows: RowReader | None) -> dict[str, Any]:
     about = {"name": source.name, "license": source.license}
-    if not isinstance(source, PromptFiles):
+    if isinstance(source, GeneratedPrompts):
         return {**about, "generated": source.model_dump(mode="json", exclude={"name", "license"})}
     files = []
-    for path in input_files(source):
+    for called, path in _files(source, rows):
         try:
             with path.open("rb") as file:
                 hashed = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as exc:
             problem = f"{quoted(str(path), 200)} cannot be read: {exc.strerror or exc}"
             raise RecipeError(f"prompts {source.name!r}: {problem}", ("prompts", source.name, "path")) from exc
-        files.append({"name": label(source, path), "bytes": path.stat().st_size, "sha256": hashed})
+        files.append({"name": called, "bytes": path.stat().st_size, "sha256": hashed})
     return {**about, "url": source.url, "citation": source.citation, "files": files}
-
-
-def _spooled(prompt: Prompt, order: int) -> bytes:
-    told = {
-        "order": order,
-        "messages": [[m.role, m.content, m.reasoning, m.seam] for m in prompt.messages],
-        "category": prompt.category,
-        "expected": prompt.expected,
-        "language": prompt.language,
-        "tools": list(prompt.tools),
-        "source": prompt.source,
-        "source_id": prompt.source_id,
-        "source_license": prompt.source_license,
-        "metadata": dict(prompt.metadata),
-        "hash": prompt.hash,
-    }
-    return orjson.dumps(told, default=str) + b"\n"
-
-
-def _unspooled(line: bytes) -> tuple[int, Prompt]:
-    told = orjson.loads(line)
-    order = told.pop("order")
-    messages = tuple(
-        Message(role, content, reasoning, seam=None if seam is None else tuple(seam))
-        for role, content, reasoning, seam in told.pop("messages")
-    )
-    return order, Prompt(messages=messages, tools=tuple(told.pop("tools")), **told)

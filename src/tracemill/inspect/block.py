@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +22,8 @@ SYSTEM, USER, ASSISTANT, TOOL = range(4)
 UNKNOWN = 4
 BLANK_BYTES = 256
 """Longer texts are not looked at to see whether they are all white space."""
-_ROLES = pa.array(ROLES)
+SPARSE = 1024
+"""A byte that stands less than once in so many is searched for; one that stands more often is compared for."""
 
 
 class Texts:
@@ -42,6 +44,11 @@ class Texts:
         return self.data.tobytes()
 
     @cached_property
+    def ascii(self) -> bool:
+        """Whether all of it is ASCII."""
+        return not len(self.data) or int(self.data.max()) < 128
+
+    @cached_property
     def sizes(self) -> Ints:
         """Bytes of each text."""
         return np.diff(self.ends)
@@ -53,19 +60,28 @@ class Texts:
         """The text that each position lies in."""
         return np.searchsorted(self.ends, positions, "right") - 1
 
+    def places(self, byte: bytes) -> Ints:
+        """Where one byte stands in the buffer."""
+        raw, most = self.raw, len(self.data) // SPARSE
+        found: list[int] = []
+        place = raw.find(byte)
+        while place >= 0:
+            if len(found) > most:
+                return np.flatnonzero(self.data == byte[0])
+            found.append(place)
+            place = raw.find(byte, place + 1)
+        return np.array(found, np.int64)
+
     def characters(self) -> Ints:
         """Unicode characters of each text: bytes less those that continue a character."""
-        signed = self.data.view(np.int8)
-        continues = signed < -64
-        many = int(np.count_nonzero(continues))
-        if not many:
+        if self.ascii:
             return self.sizes
-        if many * 16 > len(signed):  # dense: positions would take more room than sums
-            sums = np.add.reduceat(np.append(continues, False), self.ends[:-1], dtype=np.int64)
-            sums[self.sizes == 0] = 0
-            return np.asarray(self.sizes - sums)
-        where = np.searchsorted(np.flatnonzero(continues), self.ends)
-        return np.asarray(self.sizes - np.diff(where))
+        there = np.flatnonzero(self.sizes)
+        highest = np.maximum.reduceat(self.data, self.ends[there])
+        found = self.sizes.copy()
+        for i in there[highest >= 128].tolist():
+            found[i] -= np.count_nonzero(self.data[self.ends[i] : self.ends[i + 1]].view(np.int8) < -64)
+        return found
 
     def find(self, needle: bytes, positions: Ints) -> Ints:
         """Those of `positions` of its first byte at which `needle` stands within one text."""
@@ -108,7 +124,7 @@ class Block:
     @cached_property
     def roles(self) -> npt.NDArray[np.int8]:
         """The number of each message's role in `record.ROLES`; `UNKNOWN` for any other."""
-        found = pc.index_in(self._turns.field("role"), value_set=_ROLES)
+        found = pc.index_in(self._turns.field("role"), value_set=text_array(ROLES))
         return np.asarray(pc.fill_null(found, UNKNOWN).to_numpy(zero_copy_only=False), np.int8)
 
     @cached_property
@@ -180,6 +196,12 @@ def joined(parts: list[bytes]) -> Texts:
     return Texts(as_array(b"".join(parts), offsets))
 
 
+def text_array(values: Collection[str]) -> pa.Array:
+    """A few texts as Arrow has them. `pa.array` would load pandas, if there is one, which takes a third of a second."""
+    made = joined([value.encode() for value in values])
+    return as_array(made.raw, np.asarray(made.ends, np.int32), pa.string())
+
+
 def as_array(data: bytes, offsets: npt.NDArray[np.int32], kind: pa.DataType | None = None) -> pa.Array:
     """An Arrow array of binary, or of `kind`, over a buffer, without a copy."""
     buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data)]
@@ -191,7 +213,7 @@ class Tags:
 
     def __init__(self, block: Block) -> None:
         content, count = block.content, block.messages
-        brackets = np.flatnonzero(content.data == ord("<"))
+        brackets = content.places(b"<")
         assistant = block.roles == ASSISTANT
         opened = _of(content, content.find(OPEN.encode(), brackets), assistant)
         closed = _of(content, content.find(CLOSE.encode(), brackets), assistant)

@@ -26,6 +26,15 @@ Answer = dict[str, Any]
 SMALL = 48_000_000
 """Bytes; what is less is looked at by this process alone, since a worker takes most of a second to start."""
 
+SETTINGS = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 28),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
+}
+"""Of a worker, unless its user has set them: no threads for algebra that nobody does, and memory of one batch is kept for
+the next one, for which the kernel would have to clear it again.
+"""
+
 
 def pack_piece(piece: Piece) -> list[Any]:
     """A piece as plain JSON values."""
@@ -107,7 +116,8 @@ class _Crew:
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "tracemill.inspect.worker"]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        surroundings = {**SETTINGS, **os.environ}
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=surroundings)
         self._running.add(process)
         self._say(process, self.job)
         return process

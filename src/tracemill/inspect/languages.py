@@ -1,93 +1,155 @@
-"""Is an answer in the language that its row claims? Told by script and by the commonest short words.
+"""Is an answer in the language that its row claims? Rows that are plainly in another are found, see `identify.screen`.
 
-This looks for rows that are plainly in another language, such as an answer that was never translated. It abstains on
-short or mostly formal text (formulas, code), and on languages that it does not know.
+Most answers are in their own language. So the words of a whole batch are counted at once, roughly, and only where these
+counts leave it open is a text read as `identify.screen` reads it.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from tracemill.inspect.block import Block
+from tracemill.inspect.block import Block, Bools, Ints
 
 LOOK = 3000
 """Bytes of an answer that are looked at."""
-LEAST_WORDS = 25
-"""With fewer words of prose nothing is said."""
-MARGIN = 3.0
-"""So many times more common words of another language than of the claimed one are a mismatch."""
-LEAST_KANA = 0.05
-"""Share of kana in Japanese prose; Chinese has none."""
+_MANY = 8
+"""So many common words make a language, in `identify.screen`."""
+_CJK = 20
+"""So many characters of Chinese, Japanese or Korean decide nothing yet, there."""
+_FORMAL = (b"$", b"`", b"\\(", b"\\[", b"http")
+"""Where none of these is, there is nothing formal to be taken out."""
 
-COMMON = {
-    "en": "the of and to in is that it for was with as are this we be by on have from which can so if",
-    "de": "der die und das ist nicht ein eine den von zu mit wir auf für im dem des sich auch wird sind als daher",
-    "fr": "le la les de des et est une un que nous pour dans qui du sur par pas avec ce donc plus ou au",
-    "es": "el la los las de que y es en un una por con para se del como no al su más lo entonces",
-    "it": "il la di che è un una per in del della sono con non si i le da nel gli quindi come più anche",
-    "pt": "o a os as de que e é em um uma por com para se do da não no na dos mais como são",
-}
-"""The commonest words of six languages; words that two of them share decide nothing between them."""
-_WORDS = {language: frozenset(words.split()) for language, words in COMMON.items()}
-_PROSE = re.compile(r"[^\W\d_]+")
-_FORMAL = re.compile(
-    r"```.*?(?:```|\Z)|\$\$.*?\$\$|\$[^$\n]*\$|\\\[.*?\\\]|\\\(.*?\\\)|`[^`\n]*`|https?://\S+", re.DOTALL
-)
-_KANA = re.compile("[\u3040-\u30ff]")
-_HAN = re.compile("[\u3400-\u9fff]")
-_HANGUL = re.compile("[\uac00-\ud7af]")
+_LETTERS = np.zeros(256, np.uint8)
+_LETTERS[ord("a") : ord("z") + 1] = np.arange(ord("a"), ord("z") + 1)
+_LETTERS[ord("A") : ord("Z") + 1] = np.arange(ord("a"), ord("z") + 1)
+"""Each byte as a small letter, or 0."""
+_LONGEST = 8
+_MASKS = np.array([(1 << 8 * size) - 1 for size in range(_LONGEST + 1)] + [0], np.uint64)
+_SLOTS = 12
+"""Bits of the table of known words."""
+_ACCENT = 0xC3
+"""The byte with which all letters beyond ASCII of common words begin (U+00C0 to U+00FF)."""
 
 
-def mismatches(block: Block, languages: list[str]) -> dict[int, str]:
+def mismatches(block: Block, languages: Sequence[str]) -> dict[int, str]:
     """Rows whose answer is in another language than theirs, where that is said anywhere but by silence.
 
     Args:
         languages: The language of each row; rows of a split without a language are English and are not asked.
     """
-    stated = set(np.flatnonzero(block.texts("language").is_valid().to_numpy(zero_copy_only=False)).tolist())
-    found = {}
+    stated = block.texts("language").is_valid().to_numpy(zero_copy_only=False)
     named = block.batch.shard.language is not None
-    for row, language in enumerate(languages):
-        if language == "en" and not named and row not in stated:
-            continue
-        seen = spoken(block.answers[row][:LOOK].decode(errors="ignore"), language)
+    asked = [row for row, language in enumerate(languages) if language != "en" or named or stated[row]]
+    if not asked:
+        return {}
+    from tracemill.identify.screen import spoken  # its package takes half a second to load, and v1 states no language
+
+    answers = [block.answers[row][:LOOK] for row in asked]
+    found = {}
+    for number in np.flatnonzero(_open(answers, [languages[row] for row in asked])).tolist():
+        row, language = asked[number], languages[asked[number]]
+        seen = spoken(answers[number].decode(errors="ignore"), language)
         if seen is not None and seen != language:
             found[row] = f"{language} is claimed, {seen} is seen"
     return found
 
 
-def spoken(text: str, claimed: str) -> str | None:
-    """The language of `text` if it can be told that it is, or is not, the one claimed; else None."""
-    prose = _FORMAL.sub(" ", text)
-    kana, han, hangul = (len(pattern.findall(prose)) for pattern in (_KANA, _HAN, _HANGUL))
-    words = [word.lower() for word in _PROSE.findall(prose)]
-    latin = sum(len(word) for word in words if word.isascii())
-    if kana + han + hangul > max(20, latin):
-        if hangul > kana + han:
-            return "ko"
-        return "ja" if kana >= LEAST_KANA * (kana + han) else "zh"
-    if len(words) < LEAST_WORDS:
-        return None
-    if claimed in ("ja", "zh", "ko"):
-        return None if kana + han + hangul > 0.1 * latin else _likeliest(words)
-    if claimed not in _WORDS:
-        return None
-    counts = _counts(words)
-    best = max(counts, key=lambda language: (counts[language], language == claimed))
-    if best != claimed and counts[best] >= max(8, MARGIN * counts[claimed]):
-        return best
-    return claimed if counts[claimed] else None
+def _open(texts: list[bytes], claimed: list[str]) -> Bools:
+    """Which texts may be in another language than the one claimed."""
+    buffer, ends = _buffer(texts)
+    places = np.flatnonzero((buffer >= 0xE3) & (buffer <= 0xED))
+    foreign = _by_owner(places, ends)
+    from tracemill.identify.screen import COMMON, MARGIN
+
+    numbers = {language: number for number, language in enumerate(COMMON)}
+    known = np.array([numbers.get(language, -1) for language in claimed], np.int64)
+    least, most = _counts(buffer, ends)
+    own = np.where(known >= 0, least[known, np.arange(len(texts))], 0)
+    others = np.where(known == np.arange(len(COMMON))[:, None], 0, most).max(axis=0, initial=0)
+    differs = (known >= 0) & (others >= np.maximum(_MANY, MARGIN * own))
+    return np.asarray((foreign > _CJK) | differs | np.isin(claimed, ("ja", "zh", "ko")))
 
 
-def _likeliest(words: list[str]) -> str | None:
-    counts = _counts(words)
-    best = max(counts, key=lambda language: counts[language])
-    return best if counts[best] >= 8 else None
+def _buffer(texts: list[bytes]) -> tuple[npt.NDArray[np.uint8], Ints]:
+    """Texts without what is formal, each with a blank after it, and where they end; a blank before, eight after all."""
+    from tracemill.identify.screen import without_formal
+
+    parts = [
+        without_formal(text.decode(errors="ignore")).encode() if any(sign in text for sign in _FORMAL) else text
+        for text in texts
+    ]
+    ends = np.cumsum([1, *(len(part) + 1 for part in parts)])
+    return np.frombuffer(b" ".join([b"", *parts, b" " * _LONGEST]), np.uint8), np.asarray(ends, np.int64)
 
 
-def _counts(words: list[str]) -> Counter[str]:
-    held = Counter(words)
-    return Counter({language: sum(held[word] for word in common) for language, common in _WORDS.items()})
+def _by_owner(places: Ints, ends: Ints) -> Ints:
+    """How many ascending places lie in each text."""
+    return np.diff(np.searchsorted(places, ends))
+
+
+def _counts(buffer: npt.NDArray[np.uint8], ends: Ints) -> tuple[Ints, Ints]:
+    """(at least, at most) so many common words of each language are in each text; a row for each language.
+
+    Here every byte but an ASCII letter ends a word. So a word that stands between two ASCII signs is one, and one beside
+    another character may be a part of a longer one. Words with other letters are counted by what these begin with.
+    """
+    table = _table()
+    letters = _LETTERS[buffer]
+    inside = letters != 0
+    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
+    starts, stops = edges[::2], edges[1::2]
+    eights: npt.NDArray[np.uint64] = np.ndarray((len(letters) - 7,), "<u8", letters.data, strides=(1,))
+    keys = eights[starts] & _MASKS[np.minimum(stops - starts, _LONGEST + 1)]
+    slots = (keys * table.factor) >> np.uint64(64 - _SLOTS)
+    spoken_in = np.where(table.words[slots] == keys, table.languages[slots], 0)
+    hits = np.flatnonzero(spoken_in)
+    spoken_in, starts, stops = spoken_in[hits], starts[hits], stops[hits]
+    sure = (buffer[starts - 1] < 128) & (buffer[stops] < 128)
+    accents = _by_owner(np.flatnonzero(buffer == _ACCENT), ends)
+    least, most = [], []
+    for number in range(table.many):
+        own = (spoken_in >> number & 1).astype(np.bool_)
+        most.append(_by_owner(starts[own], ends) + accents)
+        least.append(_by_owner(starts[own & sure], ends))
+    return np.array(least), np.array(most)
+
+
+class _Table(NamedTuple):
+    """Common words of ASCII letters, hashed without collisions."""
+
+    factor: np.uint64
+    words: npt.NDArray[np.uint64]
+    """By slot."""
+    languages: npt.NDArray[np.uint8]
+    """By slot, a bit for each."""
+    many: int
+    """Languages."""
+
+
+@cache
+def _table() -> _Table:
+    from tracemill.identify.screen import COMMON
+
+    words: dict[int, int] = {}
+    for number, common in enumerate(COMMON.values()):
+        for word in set(common.split()):
+            if word.isascii() and len(word) <= _LONGEST:
+                key = int.from_bytes(word.encode(), "little")
+                words[key] = words.get(key, 0) | 1 << number
+    factor = 0x9E3779B97F4A7C15
+    while len({_slot(key, factor) for key in words}) < len(words):
+        factor += 2
+    keys, languages = np.zeros(1 << _SLOTS, np.uint64), np.zeros(1 << _SLOTS, np.uint8)
+    for key, bits in words.items():
+        slot = _slot(key, factor)
+        keys[slot], languages[slot] = key, bits
+    return _Table(np.uint64(factor), keys, languages, len(COMMON))
+
+
+def _slot(key: int, factor: int) -> int:
+    return (key * factor & 0xFFFFFFFFFFFFFFFF) >> (64 - _SLOTS)

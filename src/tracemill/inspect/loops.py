@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tracemill.inspect.block import ASSISTANT, Block, Ints, Texts
+from tracemill.inspect.block import ASSISTANT, Block, Bytes, Ints, Texts
 
 LEAST_BYTES = 600
 """Shorter texts are not looked at."""
@@ -24,6 +24,10 @@ WORDS, RETURNS = 30, 20
 """A loop too: so many words in a row, so many times. As OpenEuroLLM's filter of Nemotron data has it."""
 _DECORATION = frozenset(b" \t\r\n-=_*#.~|+:`")
 """Units of these alone are rules and tables; they count from 2,000 bytes on."""
+LAST_SIGN = ord("-")
+"""What is not above it is white space, a quotation mark, a list sign, a table row or a rule."""
+SCAN = 1 << 18
+"""Bytes that are looked at in one go, so that what is noted of them stays near the processor."""
 _MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9)
 
 
@@ -45,14 +49,7 @@ def loops(block: Block) -> dict[int, str]:
 
 def _recurring(texts: Texts, chosen: Ints) -> dict[int, list[int]]:
     """Messages in which one beginning of a line or sentence is found again and again, and where that is."""
-    data = texts.data
-    if len(data) < 16:
-        return {}
-    seps = np.flatnonzero((data == ord(".")) | (data == ord("\n")))
-    seps = seps[seps + 18 <= len(data)]
-    dots = data[seps] == ord(".")
-    anchors = (seps + 1 + dots)[~dots | (data[seps + 1] == ord(" "))]
-    anchors = anchors[data[anchors] > ord("-")]  # not white space, list signs, table rows or rules
+    anchors = _starts(texts.data)
     in_each = np.diff(np.searchsorted(anchors, texts.ends))
     enough = np.zeros(texts.count, np.bool_)
     enough[chosen] = True
@@ -61,16 +58,41 @@ def _recurring(texts: Texts, chosen: Ints) -> dict[int, list[int]]:
     owners = np.repeat(np.flatnonzero(enough), in_each[enough])
     if not len(anchors):
         return {}
+    data = texts.data
     words: npt.NDArray[np.uint64] = np.ndarray((len(data) - 7,), "<u8", data.data, strides=(1,))
     keys = words[anchors] * _MIX[0] ^ words[anchors + 8] * _MIX[1] ^ owners.astype(np.uint64) * _MIX[2]
     ranked = np.sort(keys)
-    runs = np.flatnonzero(np.diff(ranked, prepend=ranked[0] ^ np.uint64(1)))
-    often = ranked[runs[np.diff(np.append(runs, len(ranked))) >= STARTS]]
+    often = np.unique(ranked[STARTS - 1 :][ranked[STARTS - 1 :] == ranked[: 1 - STARTS]])
     found: dict[int, list[int]] = {}
     for key in often.tolist():
         places = anchors[keys == key]
         found.setdefault(int(texts.owners(places[:1])[0]), []).extend(places[:: max(1, len(places) // 8)].tolist())
     return found
+
+
+def _starts(data: Bytes) -> Ints:
+    """Where lines and sentences begin, 16 bytes before the end or earlier; not those that begin with white space, list
+    signs, table rows or rules.
+    """
+    found: list[Ints] = []
+    one, two = np.empty(SCAN, np.bool_), np.empty(SCAN, np.bool_)
+    for begin in range(0, len(data) - 17, SCAN):
+        size = min(SCAN, len(data) - 17 - begin)
+        here, held, some = data[begin : begin + size], one[:size], two[:size]
+        np.equal(here, ord("."), out=held)
+        np.equal(data[begin + 1 : begin + 1 + size], ord(" "), out=some)
+        np.logical_and(held, some, out=held)
+        np.equal(here, ord("\n"), out=some)
+        np.logical_or(held, some, out=held)
+        places = held.nonzero()[0]
+        places += begin
+        found.append(places)
+    if not found:
+        return np.zeros(0, np.int64)
+    starts = np.concatenate(found)
+    starts += data[starts] == ord(".")
+    starts += 1
+    return starts[data[starts] > LAST_SIGN]
 
 
 def _echoing(block: Block, texts: Texts, chosen: Ints) -> dict[int, list[int]]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tracemill.errors import DataError
-from tracemill.inspect import contamination, structure, texts, tools
+from tracemill.inspect import structure, texts, tools
 from tracemill.inspect.block import Block, Ints
 from tracemill.inspect.duplicates import Spill, hashes
 from tracemill.inspect.languages import mismatches
@@ -43,7 +43,7 @@ class Validator:
     def piece(self, number: int, piece: Piece) -> Tally:
         """The tally of one piece. Damage ends it, or of Parquet its row group, and is a finding."""
         tally, row = Tally(), 0
-        for part in _parts(piece):
+        for part in parts(piece):
             try:
                 for batch in batches(part, COLUMNS):
                     self._batch(tally, number, row, batch)
@@ -68,7 +68,7 @@ class Validator:
         characters = block.content.characters()
         tally.article.setdefault(split, Article()).merge(article(block, characters))
         self._lengths(tally, block, characters)
-        found = self._checks(block)
+        found = row_checks(block, self.benchmark)
         uuids = block.texts("uuid")
         for check, held in found.items():
             places = sorted(held) if isinstance(held, dict) else held.tolist()
@@ -81,29 +81,6 @@ class Validator:
         for label in LABELS:
             tally.value(label, _counted(block.texts(label)))
         tally.kinds.append((number, begun, block.rows, _kinds(block)))
-
-    def _checks(self, block: Block) -> dict[str, Rows]:
-        languages = languages_of(block.batch.rows, block.batch.shard).to_pylist()
-        found: dict[str, Rows] = {
-            "messages_as_text": np.asarray(block.batch.notes.get("messages_as_text", ()), np.int64),
-            "tools_as_text": np.asarray(block.batch.notes.get("tools_as_text", ()), np.int64),
-            **structure.turns(block),
-            **structure.prompts(block),
-            **structure.traces(block),
-            **structure.boxes(block),
-            **structure.labels(block),
-            **tools.tool_calls(block),
-            "answer_truncated": texts.truncated(block),
-            "identity_leak": texts.identities(block),
-            "script_leak": texts.scripts(block, languages),
-            "language_differs": mismatches(block, languages),
-            "instructions_contradict": texts.contradictions(block),
-            "repetition_loop": loops(block),
-            "text_damaged": texts.damaged(block),
-        }
-        if self.benchmark is not None:
-            found["benchmark_item"] = contamination.items(block, self.benchmark)
-        return found
 
     def _lengths(self, tally: Tally, block: Block, characters: Ints) -> None:
         split = block.batch.shard.split
@@ -125,6 +102,37 @@ class Validator:
         withheld = np.concatenate([np.asarray(found[name]) for name in ("prompt_empty", "prompt_placeholder")])
         asked = np.setdiff1d(np.flatnonzero(block.first_user >= 0), withheld)
         self.spills["prompt"].add(hashes(block.prompts, asked), number, begun + asked)
+
+
+def row_checks(block: Block, benchmark: Any = None) -> dict[str, Rows]:
+    """What every check of single rows finds, by name: rows, or evidence by row.
+
+    Args:
+        benchmark: As of a `Validator`.
+    """
+    languages = languages_of(block.batch.rows, block.batch.shard).to_pylist()
+    found: dict[str, Rows] = {
+        "messages_as_text": np.asarray(block.batch.notes.get("messages_as_text", ()), np.int64),
+        "tools_as_text": np.asarray(block.batch.notes.get("tools_as_text", ()), np.int64),
+        **structure.turns(block),
+        **structure.prompts(block),
+        **structure.traces(block),
+        **structure.boxes(block),
+        **structure.labels(block),
+        **tools.tool_calls(block),
+        "answer_truncated": texts.truncated(block),
+        "identity_leak": texts.identities(block),
+        "script_leak": texts.scripts(block, languages),
+        "language_differs": mismatches(block, languages),
+        "instructions_contradict": texts.contradictions(block),
+        "repetition_loop": loops(block),
+        "text_damaged": texts.damaged(block),
+    }
+    if benchmark is not None:
+        from tracemill.inspect import contamination
+
+        found["benchmark_item"] = contamination.items(block, benchmark)
+    return found
 
 
 def article(block: Block, characters: Ints) -> Article:
@@ -156,7 +164,7 @@ def measured(piece: Piece) -> Tally:
     return tally
 
 
-def _parts(piece: Piece) -> Iterator[Piece]:
+def parts(piece: Piece) -> Iterator[Piece]:
     """Of Parquet: the piece's row groups one by one, so that damage in one costs that one."""
     if piece.shard.kind != "parquet":
         yield piece

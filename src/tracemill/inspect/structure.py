@@ -12,7 +12,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tracemill.inspect.block import ASSISTANT, SYSTEM, UNKNOWN, USER, Block, Ints
+from tracemill.inspect.block import ASSISTANT, SYSTEM, UNKNOWN, USER, Block, Ints, text_array
 from tracemill.record import CATEGORIES
 
 Found = dict[str, Any]
@@ -117,7 +117,8 @@ def traces(block: Block) -> Found:
 
 def boxes(block: Block) -> Found:
     """Boxes that were asked for and not given. Rows that end in no answer have enough against them."""
-    asked = np.flatnonzero(_truth(pc.match_substring(_binary(block.prompts), "\\boxed")))
+    prompts = block.prompts
+    asked = np.unique(prompts.owners(prompts.find(b"\\boxed", prompts.places(b"\\"))))
     missing = [row for row in asked.tolist() if b"\\boxed" not in (answer := block.answers[row]) and answer.strip()]
     return {"boxed_missing": _rows(missing)}
 
@@ -203,10 +204,4 @@ def _distinct(array: pa.Array) -> list[str | None]:
 def _where(array: pa.Array, values: list[str]) -> Ints:
     if not values:
         return _rows([])
-    return np.flatnonzero(_truth(pc.is_in(array, value_set=pa.array(values, pa.string()))))
-
-
-def _binary(texts: Any) -> pa.Array:
-    from tracemill.inspect.block import as_array
-
-    return as_array(texts.raw, np.asarray(texts.ends, np.int32))
+    return np.flatnonzero(_truth(pc.is_in(array, value_set=text_array(values))))

@@ -68,6 +68,8 @@ def identities(block: Block) -> dict[int, str]:
 def scripts(block: Block, languages: list[str]) -> dict[int, str]:
     """Answers in Chinese, Japanese or Korean, of rows that are in none of them and whose prompt has none."""
     answers = block.answers
+    if answers.ascii:
+        return {}
     leads = np.flatnonzero((answers.data >= 0xE3) & (answers.data <= 0xED))
     counts = np.bincount(answers.owners(leads), minlength=answers.count) if len(leads) else np.zeros(answers.count)
     found = {}
@@ -85,8 +87,7 @@ def scripts(block: Block, languages: list[str]) -> dict[int, str]:
 def truncated(block: Block) -> dict[int, str]:
     """Answers that were cut off, and how one can tell."""
     answers, found = block.answers, {}
-    fences = np.flatnonzero(answers.data == ord("`"))
-    runs = answers.find(b"```", fences)
+    runs = answers.find(b"```", answers.places(b"`"))
     fenced = np.unique(answers.owners(runs)).tolist() if len(runs) else []
     for row in fenced:
         answer = answers[row].decode(errors="replace")
@@ -102,7 +103,7 @@ def truncated(block: Block) -> dict[int, str]:
         tail = answers[row][-120:].decode(errors="replace").rstrip()
         if row not in found and (match := _OPEN_END.search(tail)):
             found[row] = f"ends in {match[0]!r}"
-    boxed = answers.find(b"\\boxed{", np.flatnonzero(answers.data == ord("\\")))
+    boxed = answers.find(b"\\boxed{", answers.places(b"\\"))
     for row in np.unique(answers.owners(boxed)).tolist() if len(boxed) else []:
         after = answers[row].rpartition(b"\\boxed{")[2]
         if row not in found and b"}" not in after:
@@ -143,9 +144,9 @@ def contradiction(prompt: str) -> str | None:
 def damaged(block: Block) -> Ints:
     """Rows with NUL or U+FFFD in a message."""
     content = block.content
-    nul = np.flatnonzero(content.data == 0) if b"\0" in content.raw else np.zeros(0, np.int64)
-    lost = np.flatnonzero(content.data == 0xEF) if not content.raw.isascii() else nul[:0]
-    places = np.concatenate([nul, content.find(b"\xef\xbf\xbd", lost)])
+    nul = content.places(b"\0")
+    lost = nul[:0] if content.ascii else content.find("\ufffd".encode(), content.places(b"\xef"))
+    places = np.concatenate([nul, lost])
     return np.unique(block.row_of[content.owners(places)]) if len(places) else nul[:0]
 
 

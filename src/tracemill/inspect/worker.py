@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Answer until stdin ends. Whoever started us decides when we stop, so Ctrl-C is not for us."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(100_000)  # arrays and lists of a batch are no cycles, and there are many
     job: Job = json.loads(sys.stdin.buffer.readline())
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
@@ -56,13 +58,16 @@ def work(job: Job, number: int, piece: Piece) -> Answer:
 
 @lru_cache(maxsize=1)
 def _validator(spill: str, fine: bool, benchmark: str | None) -> Validator:
-    from tracemill.inspect.contamination import read
     from tracemill.inspect.duplicates import Spill
     from tracemill.inspect.rows import Validator
 
     place = Path(spill)
     spills = {kind: Spill(place / f"{kind}-{os.getpid()}") for kind in ("uuid", "prompt")}
-    return Validator(fine, spills, read(Path(benchmark)) if benchmark else None)
+    if benchmark is None:
+        return Validator(fine, spills)
+    from tracemill.inspect.contamination import read
+
+    return Validator(fine, spills, read(Path(benchmark)))
 
 
 if __name__ == "__main__":

@@ -175,14 +175,15 @@ class Door:
                 await self._sleep(0.02, pool)
             lane = await pool.enter(request.home, first=sendings == 0)
             sendings += 1
-            self._open(+1)
+            self.tally.open += 1
             try:
                 came = await self._send_once(pool, lane, request, first=not attempts)
                 attempt = sum(attempts.values()) + 1
                 if came.reply is not None:
                     return await self._keep(request, came, attempt, lane)
             finally:
-                self._open(-1)
+                self.tally.open -= 1
+                self._tell_others()
             meaning = MEANINGS[came.kind]
             if meaning.attempt:
                 attempts[came.kind] = attempts.get(came.kind, 0) + 1
@@ -272,10 +273,6 @@ class Door:
                 f"teacher {request.teacher!r} answers {came.detail[:300]}\n"
                 f"Check teachers.{request.teacher}.url, .model and .api_key; nothing is lost, the same command goes on."
             )
-
-    def _open(self, change: int) -> None:
-        self.tally.open += change
-        self._tell_others()
 
     def _tell_others(self) -> None:
         if self.flight is not None:

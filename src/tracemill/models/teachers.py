@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tracemill.errors import RecipeError
 from tracemill.models.builtin import BuiltinTeacher, Slips
 from tracemill.models.endpoint import Endpoint
+from tracemill.models.line_sender import LineSender
 from tracemill.models.pace import Pace
 from tracemill.models.pool import Lane, Pool
 from tracemill.models.wire import Sender
 from tracemill.recipe import Recipe, Teacher
+from tracemill.recipe.teacher import BUILT_IN
+from tracemill.translators import Translator, TranslatorError
 
-BUILT_IN = "builtin"
 BUILT_IN_AT_ONCE = 64
 """The built-in teacher only computes: more requests at once would only hold memory."""
 
@@ -44,11 +47,28 @@ def open_pools(
 
 def most_workers(recipe: Recipe) -> int:
     """How many workers can have a place at every endpoint."""
-    return min(most for teacher in recipe.teachers.values() for most in _places(teacher).values())
+    places = [most for teacher in recipe.teachers.values() for most in _places(teacher).values()]
+    return min(places, default=1024)
 
 
 def _places(teacher: Teacher) -> dict[str, int]:
     return {BUILT_IN: BUILT_IN_AT_ONCE} if teacher.url == BUILT_IN else teacher.urls()
+
+
+def _apertium(recipe: Recipe) -> Translator:
+    """Between the languages that a recipe translates."""
+    from tracemill.languages import language
+    from tracemill.translators.apertium import apertium
+
+    wanted = recipe.translate
+    if wanted is None:
+        raise RecipeError("a teacher with the url 'apertium' translates, and the recipe has no `translate`")
+    source = language(wanted.source, wanted.languages).code
+    pairs = [(source, language(code, wanted.languages).code) for code in wanted.to]
+    try:
+        return apertium(pairs)
+    except TranslatorError as exc:
+        raise RecipeError(str(exc)) from exc
 
 
 def _share(most: int, worker: int, workers: int) -> int:
@@ -60,4 +80,6 @@ def _sender(recipe: Recipe, name: str, url: str) -> Sender:
     teacher = recipe.teachers[name]
     if url == BUILT_IN:
         return BuiltinTeacher(Slips(**teacher.slips.model_dump()), seed=recipe.seed)
+    if teacher.reads_lines:
+        return LineSender(_apertium(recipe))
     return Endpoint(name, teacher, url)

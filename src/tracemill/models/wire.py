@@ -41,6 +41,8 @@ class Request:
     """What the server calls the limit on tokens. Not part of the key."""
     trace_field: str | None = None
     """The field of the message in which the trace is looked for first. Not part of the key."""
+    shared: bool = False
+    """Whether other rows may send the same request, in this process or another. Not part of the key."""
 
     @cached_property
     def key(self) -> str:

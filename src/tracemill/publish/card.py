@@ -16,6 +16,7 @@ import yaml
 
 import tracemill
 from tracemill.ledger import Ledger
+from tracemill.publish.exclusion import exclusion
 from tracemill.recipe import Recipe
 from tracemill.recipe.teacher import Price
 
@@ -80,6 +81,8 @@ class CardFacts:
     files: list[dict[str, Any]]
     usage: Mapping[str, Usage] = field(default_factory=dict)
     """By generator."""
+    removed: int = 0
+    """Rows that were taken down."""
 
     @property
     def total(self) -> int:
@@ -110,11 +113,12 @@ def write_card(facts: CardFacts) -> str:
         "",
         *_counts(facts),
         *_exclusion(facts),
+        *_translation(facts),
         *_structure(recipe),
         *_making(recipe),
         *_effort(facts),
         *_sources(facts),
-        *_rights(recipe),
+        *_rights(recipe, facts.removed),
         *_citation(recipe),
     ]
     return "\n".join(parts) + "\n"
@@ -142,7 +146,8 @@ def _front_matter(facts: CardFacts) -> dict[str, Any]:
     return front
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
+def table_lines(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
+    """A Markdown table, and an empty line; text is escaped."""
     if not rows:
         return ["None.", ""]
     lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
@@ -152,7 +157,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
 
 def _counts(facts: CardFacts) -> list[str]:
     out = ["## What is in it", "", f"{facts.total:,} rows.", ""]
-    out += _table(("split", "rows"), list(facts.splits.items()))
+    out += table_lines(("split", "rows"), list(facts.splits.items()))
     for title, column in (
         ("category", 0), ("language", 1), ("generator", 2), ("reasoning", 3), ("licence of the row", 4),
         ("licence of the prompt", 5),
@@ -160,7 +165,7 @@ def _counts(facts: CardFacts) -> list[str]:
         count: Counter[str] = Counter()
         for key, rows in facts.rows.items():
             count[key[column]] += rows
-        out += [f"By {title}:", "", *_table((title, "rows"), sorted(count.items()))]
+        out += [f"By {title}:", "", *table_lines((title, "rows"), sorted(count.items()))]
     return out
 
 
@@ -175,8 +180,54 @@ def _exclusion(facts: CardFacts) -> list[str]:
         "",
         "Rows that were refused, by stage and reason; the share is of the rows that came to the stage.",
         "",
-        *_table(("stage", "reason", "rows", "share"), rows),
+        *table_lines(("stage", "reason", "rows", "share"), rows),
     ]
+
+
+def _translation(facts: CardFacts) -> list[str]:
+    """What translation lost, beside the article's table; nothing where nothing was translated."""
+    cells = exclusion(facts.ledger)
+    wanted = facts.recipe.translate
+    if not cells or wanted is None:
+        return []
+    rows = [
+        (
+            *(cell.language, cell.category, cell.rows, f"{cell.share:.2%}", f"{cell.share_of_bytes:.2%}"),
+            "" if cell.article is None else f"{cell.article:.2f}%",
+        )
+        for cell in cells
+    ]
+    routes = "; ".join(
+        f"{code}: {', '.join(facts.recipe.teachers[name].model for name in route)}"
+        for code, route in wanted.routes.items()
+    )
+    return [
+        "## Translation",
+        "",
+        f"Prompts and answers were translated from {escape(wanted.source)} segment by segment; reasoning traces, code, "
+        "formulas and addresses are those of the originals, byte for byte. Each segment had to pass every gate, and was "
+        f"asked for again where it did not. Models by language: {escape(routes)}.",
+        "",
+        "Rows that were lost, of rows and of bytes; the last column is what the article on NVIDIA's Post-Training Dataset "
+        "v2 tells of the same cell, in bytes.",
+        "",
+        *table_lines(("language", "category", "rows", "lost", "of bytes", "article"), rows),
+        *_looked_at(facts.ledger),
+    ]
+
+
+def _looked_at(ledger: Ledger) -> list[str]:
+    """What people said of the segments that they looked at."""
+    seen: Counter[str] = Counter()
+    agreed: Counter[str] = Counter()
+    for (_, _, code, what), count in ledger.measured.items():
+        seen[code] += count if what == "looked at" else 0
+        agreed[code] += count if what == "agreed" else 0
+    rows = [(code, count, agreed[code], f"{agreed[code] / count:.1%}") for code, count in sorted(seen.items()) if count]
+    if not rows:
+        return []
+    head = ("language", "segments looked at by people", "left as a model had said them", "share")
+    return ["Where people looked at translations, theirs stand in the rows.", "", *table_lines(head, rows)]
 
 
 def _structure(recipe: Recipe) -> list[str]:
@@ -192,6 +243,15 @@ def _structure(recipe: Recipe) -> list[str]:
 
 
 def _making(recipe: Recipe) -> list[str]:
+    if recipe.refine is not None:
+        findings = ", ".join(f"`{name}`" for name in recipe.refine.findings) or "none"
+        told = (
+            f"Refined with Tracemill {tracemill.__version__}: finished rows were taken as they were, and those that a check "
+            f"refused were taken out. Refused were rows with these findings: {findings}; rows that are not whole; rows whose "
+            "answer is not the expected one, where one is known; and rows that say what an earlier one says. What no check "
+            "could tell about has the verdict `unchecked`."
+        )
+        return ["## How it was made", "", told, ""]
     rows = [
         (
             t.model,
@@ -207,7 +267,7 @@ def _making(recipe: Recipe) -> list[str]:
         f"reasoning mode ({recipe.respond.reasoning}). Math answers were compared with the expected answer, or where none "
         f"is known kept if at least {recipe.verify.math.majority:.0%} of the samples agreed.",
         "",
-        *_table(("model", "revision", "sampling"), rows),
+        *table_lines(("model", "revision", "sampling"), rows),
     ]
 
 
@@ -238,7 +298,7 @@ def _effort(facts: CardFacts) -> list[str]:
         + (" Cost is by the recipe's prices." if priced else ""),
         "",
     ]
-    return out + _table((*head, "cost", "cost of a kept row") if priced else head, rows)
+    return out + table_lines((*head, "cost", "cost of a kept row") if priced else head, rows)
 
 
 def _each(amount: float, rows: int, form: str) -> str:
@@ -259,22 +319,26 @@ def _sources(facts: CardFacts) -> list[str]:
             f"generated ({made['generate']}, seed {made['seed']})" if made else source.get("url") or "no address given"
         )
         rows.append((source["name"], source["license"], source["prompts"], source["bad_lines"], origin))
-    out = ["## Sources of the prompts", "", *_table(("source", "licence", "prompts", "unusable lines", "from"), rows)]
+    out = [
+        "## Sources of the prompts",
+        "",
+        *table_lines(("source", "licence", "prompts", "unusable lines", "from"), rows),
+    ]
     for source in facts.inputs:
         if source.get("citation"):
             out += ["```bibtex", source["citation"].replace("```", "'''").strip(), "```", ""]
     return out
 
 
-def _rights(recipe: Recipe) -> list[str]:
+def _rights(recipe: Recipe, removed: int) -> list[str]:
     contact = escape(recipe.contact) if recipe.contact else "none given"
     return [
         "## Rights and removal",
         "",
         f"Licence of the rows as released: {escape(recipe.license)}. The licence of each prompt is in `source_license`; "
-        "the terms of the models that answered may apply as well.",
+        "the terms of the models that answered may apply as well. ATTRIBUTION.md counts the rows of each source.",
         "",
-        f"To have a row taken out, write to: {contact}.",
+        f"To have a row taken out, write to: {contact}." + (f" {removed:,} rows were taken out." if removed else ""),
         "",
     ]
 

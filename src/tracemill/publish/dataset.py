@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import tracemill
 from tracemill import identity
 from tracemill.columns import table_of
 from tracemill.layouts import layout_schema, to_layout
 from tracemill.ledger import Ledger
-from tracemill.publish.card import CardFacts, Usage, write_card
+from tracemill.publish.attribution import ORIGIN, Origins, write_attribution
+from tracemill.publish.card import COLUMNS, CardFacts, Usage, write_card
 from tracemill.recipe import Recipe
 from tracemill.record import BadLine, Sample
 from tracemill.schema import FAILED_SCHEMA, REJECTED_SCHEMA, SCHEMA, from_table, to_row
@@ -25,31 +27,73 @@ from tracemill.storage.fs import REAL, Fs, crash_point
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.manifest import Manifest, commit, keep
 from tracemill.storage.parquet import ParquetFile, Part, read_batches
+from tracemill.storage.tombstones import Gone, Tombstones
 from tracemill.storage.units import UnitNote, UnitStore
+
+NO_STONES, NOTHING = Tombstones({}), Gone()
+WHY = {"rejected": ("stage", "reason"), "failed": ("error_class",)}
+"""Columns that tell why a row is in `rejected/` or `failed/`."""
+
+
+MOST_KINDS, OTHER = 2000, "(other)"
+"""Kinds of rows that card and attribution tell apart. Foreign rows may each name another model; memory must not grow with
+them."""
+
+
+def _add_kinds(counted: Counter[Any], table: pa.Table, columns: tuple[str, ...]) -> None:
+    """Count rows by some columns; where there are too many kinds, as of other models, licences and sources."""
+    for kind, rows in Counter(zip(*(table.column(n).to_pylist() for n in columns), strict=True)).items():
+        known = kind in counted or len(counted) < MOST_KINDS
+        told = zip(columns, kind, strict=True)
+        free = (value if name in ("category", "language", "reasoning") else OTHER for name, value in told)
+        counted[kind if known else tuple(free)] += rows
 
 
 @dataclass
 class Counts:
-    """What the card counts, over kept rows."""
+    """What card and attribution count, over the rows that are published."""
+
+    READ: ClassVar = (*COLUMNS, "source", "usage", "uuid", "prompt_key")
+    """All that is read of a row to count it, but for `WHY`."""
 
     rows: Counter[tuple[str, str, str, str, str, str]] = field(default_factory=Counter)
     """By (category, language, generator, reasoning, license, source_license)."""
     usage: dict[str, Usage] = field(default_factory=dict)
     """By generator: tokens of the replies that rows were made of, the rejected ones too."""
+    origins: Origins = field(default_factory=Counter)
+    """Kept rows by where they come from."""
+    removed: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    """Rows that were taken down, by directory and then split, or what is in `WHY`."""
 
-    def add(self, table: pa.Table) -> None:
-        names = ("category", "language", "generator", "reasoning", "license", "source_license")
-        self.rows.update(zip(*(table.column(n).to_pylist() for n in names), strict=True))
-        self.add_usage(table, kept=True)
+    def add(self, kind: str, table: pa.Table, gone: Gone) -> None:
+        """Count rows of one kind ("kept", "rejected", "failed")."""
+        table = self.without(kind, table, gone)
+        if kind == "kept":
+            _add_kinds(self.rows, table, COLUMNS)
+            _add_kinds(self.origins, table, ORIGIN)
+        if kind != "failed":
+            self._add_usage(table, kept=kind == "kept")
 
-    def add_usage(self, table: pa.Table, *, kept: bool) -> None:
+    def without(self, kind: str, table: pa.Table, gone: Gone) -> pa.Table:
+        """The rows that stay; the others are counted as removed."""
+        stay = gone.mask(table)
+        if stay is None:
+            return table
+        lost = table.filter(pc.invert(stay))
+        names = ("category", "language") if kind == "kept" else WHY[kind]
+        for told in zip(*(lost.column(name).to_pylist() for name in names), strict=True):
+            self.removed[("data", split_of(*told)) if kind == "kept" else (kind, *told)] += 1
+        return table.filter(stay)
+
+    def _add_usage(self, table: pa.Table, *, kept: bool) -> None:
         """Count what the replies of some rows took; all that the rows say of it."""
         told = table.select(["generator", "usage"]).flatten()
         names, prompts, completions = (column.to_pylist() for column in told.columns)
         for name in sorted(set(names)):
             rows = [i for i, other in enumerate(names) if other == name]
             known = [i for i in rows if completions[i] is not None]
-            self.usage[name] = self.usage.get(name, Usage()).plus(
+            called = name if name in self.usage or len(self.usage) < MOST_KINDS else OTHER
+            self.usage[called] = self.usage.get(called, Usage()).plus(
                 len(rows) if kept else 0,
                 len(known),
                 len(rows),
@@ -65,24 +109,36 @@ class _Split:
         self.paths, self.name, self.schema, self.recipe, self.fs = paths, name, schema, recipe, fs
         self.parts: list[Part] = []
         self._file: ParquetFile | None = None
+        self._seen = 0
 
-    def write(self, table: pa.Table) -> None:
-        if self._file is None:
-            aside = self.paths.objects / f".{self.name}-{len(self.parts):05d}.parquet"
-            self._file = ParquetFile(aside, self.schema, self.recipe.publish.row_group_rows, self.fs)
-        self._file.write(table)
-        if self._file.uncompressed >= self.recipe.publish.shard_bytes:
+    def write(self, table: pa.Table, stay: pa.ChunkedArray | None = None) -> None:
+        """Add the rows of a table that stay. Where a shard ends depends on all of them, so that taking a row down
+        changes its own shard alone.
+        """
+        left = table if stay is None else table.filter(stay)
+        if left.num_rows:
+            if self._file is None:
+                aside = self.paths.objects / f".{self.name}-{len(self.parts):05d}.parquet"
+                self._file = ParquetFile(aside, self.schema, self.recipe.publish.row_group_rows, self.fs)
+            self._file.write(left)
+        self._seen += table.nbytes
+        if self._seen >= self.recipe.publish.shard_bytes:
             self.finish()
 
     def finish(self) -> None:
+        self._seen = 0
         if self._file is not None:
             self.parts.append(self._file.finish())
             self._file = None
 
     def entries(self, directory: str, **more: Any) -> Iterator[dict[str, Any]]:
         for number, part in enumerate(self.parts):
-            public = f"{directory}/{self.name}-{number:05d}-of-{len(self.parts):05d}.parquet"
-            yield keep(self.paths, part, public, self.fs, **more)
+            yield keep(self.paths, part, public_name(directory, self.name, number, len(self.parts)), self.fs, **more)
+
+
+def public_name(directory: str, name: str, number: int, count: int) -> str:
+    """The path of one shard of `count`."""
+    return f"{directory}/{name}-{number:05d}-of-{count:05d}.parquet"
 
 
 def split_of(category: str, language: str) -> str:
@@ -104,6 +160,9 @@ def publish(
     units: UnitStore,
     notes: list[UnitNote],
     fs: Fs = REAL,
+    *,
+    stones: Tombstones = NO_STONES,
+    gone: Gone = NOTHING,
 ) -> Manifest:
     """Merge committed units into the dataset and commit it.
 
@@ -111,64 +170,99 @@ def publish(
         fingerprint: Of the plan that the units belong to.
         gathered: Counts of the input, before any unit.
         notes: All units of the plan, in key order.
+        gone: The rows that `stones` mean, which are left out.
     """
     fs.mkdir(paths.objects)
-    counts, ledger = Counts(), Ledger()
-    ledger.add(gathered)
-    for note in notes:
-        ledger.add(Ledger.from_lines(note.ledger))
-    ledger.close()
+    counts = Counts()
+    ledger = whole_ledger(gathered, notes)
     splits: dict[str, _Split] = {}
-    for table in _tables(units, notes, "kept"):
-        counts.add(table)
+    for table in unit_tables(units, notes, "kept"):
+        counts.add("kept", table, gone)
         for name, rows in _by_split(table):
             if name not in splits:
                 splits[name] = _Split(paths, name, _schema(recipe), recipe, fs)
-            splits[name].write(_in_layout(rows, recipe))
+            splits[name].write(_in_layout(rows, recipe), gone.mask(rows))
     rejected = _Split(paths, "rejected", REJECTED_SCHEMA, recipe, fs)
-    for batch in _bad_tables(bad_lines, recipe):
-        rejected.write(batch)
-    for table in _tables(units, notes, "rejected"):
-        counts.add_usage(table, kept=False)
-        rejected.write(table)
+    for table in bad_tables(bad_lines, recipe):
+        rejected.write(counts.without("rejected", table, gone))
+    for table in unit_tables(units, notes, "rejected"):
+        counts.add("rejected", table, gone)
+        rejected.write(table, gone.mask(table))
     failed = _Split(paths, "failed", FAILED_SCHEMA, recipe, fs)
-    for table in _tables(units, notes, "failed"):
-        failed.write(table)
+    for table in unit_tables(units, notes, "failed"):
+        counts.add("failed", table, gone)
+        failed.write(table, gone.mask(table))
     for split in (*splits.values(), rejected, failed):
         split.finish()
     crash_point("publish.written")
     files = [entry for name in sorted(splits) for entry in splits[name].entries("data", split=name)]
     files += [*rejected.entries("rejected"), *failed.entries("failed")]
-    facts = CardFacts(recipe, list(inputs), counts.rows, ledger, files, counts.usage)
+    named = publication(recipe, fingerprint, notes, stones)
+    return commit_dataset(paths, recipe, fingerprint, named, list(inputs), counts, ledger, files, fs)
+
+
+def whole_ledger(gathered: Ledger, notes: Iterable[UnitNote]) -> Ledger:
+    """What input and units counted together. Raises TracemillError if it does not add up."""
+    ledger = Ledger()
+    ledger.add(gathered)
+    for note in notes:
+        ledger.add(Ledger.from_lines(note.ledger))
+    ledger.close()
+    return ledger
+
+
+def commit_dataset(
+    paths: RunPaths,
+    recipe: Recipe,
+    fingerprint: str,
+    named: str,
+    inputs: list[dict[str, Any]],
+    counts: Counts,
+    ledger: Ledger,
+    files: list[dict[str, Any]],
+    fs: Fs = REAL,
+) -> Manifest:
+    """Make `files`, which are among the objects, the dataset, with its card and attribution.
+
+    Args:
+        named: What `publication` gives.
+    """
+    facts = CardFacts(recipe, inputs, counts.rows, ledger, files, counts.usage, counts.removed.total())
     content = {
         "dataset": {"name": recipe.name, "version": recipe.version, "license": recipe.license},
         "plan": fingerprint,
-        "publication": publication(recipe, fingerprint, notes),
+        "publication": named,
         "tracemill": tracemill.__version__,
-        "inputs": list(inputs),
+        "inputs": inputs,
         "files": files,
         "ledger": list(ledger.lines()),
+        "removed": [{"from": list(place), "rows": rows} for place, rows in sorted(counts.removed.items())],
         "card": write_card(facts),
+        "attribution": write_attribution(recipe.name, recipe.license, counts.origins, inputs),
     }
     return commit(paths, content, fs)
 
 
-def publication(recipe: Recipe, fingerprint: str, notes: list[UnitNote]) -> str:
+def publication(recipe: Recipe, fingerprint: str, notes: list[UnitNote], stones: Tombstones = NO_STONES) -> str:
     """Hex; equal publications have equal files, card included. The notes tell failed rows that have come in since."""
     about = recipe.model_dump(
         mode="json", include={"name", "version", "license", "description", "contact", "citation", "publish"}
     )
-    sources = [source.model_dump(mode="json", exclude={"path"}) for source in recipe.prompts]
+    sources = [source.model_dump(mode="json", exclude={"path", "rows"}) for source in recipe.prompts]
     told = [fingerprint, about, sources, [[note.ledger, note.files] for note in notes]]
     prices = {name: teacher.price.model_dump() for name, teacher in recipe.teachers.items() if teacher.price}
-    return identity.digest([*told, prices] if prices else told)
+    told += [prices] if prices else []
+    return identity.digest([*told, {"gone": stones.identity}] if stones.identity else told)
 
 
-def _tables(units: UnitStore, notes: list[UnitNote], kind: str) -> Iterator[pa.Table]:
+def unit_tables(
+    units: UnitStore, notes: list[UnitNote], kind: str, columns: list[str] | None = None
+) -> Iterator[pa.Table]:
+    """The rows of one kind, some at a time."""
     for note in notes:
         path = units.path(note, kind)
         if path is not None:
-            yield pa.Table.from_batches(list(read_batches(path)))
+            yield from (pa.Table.from_batches([batch]) for batch in read_batches(path, columns))
 
 
 def _by_split(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
@@ -188,7 +282,7 @@ def _schema(recipe: Recipe) -> pa.Schema:
 def _in_layout(table: pa.Table, recipe: Recipe) -> pa.Table:
     layout = recipe.publish.layout
     if layout == "full":
-        return table
+        return table.select(SCHEMA.names)  # a unit may hold columns of its own
     rows = [to_layout(sample, layout) for sample in from_table(table)]
     if layout == "v3":
         # v3's own files are JSON lines, where each row's tools and metadata have their own shape: text in Parquet.
@@ -197,7 +291,7 @@ def _in_layout(table: pa.Table, recipe: Recipe) -> pa.Table:
     return table_of(rows, layout_schema(layout))
 
 
-def _bad_tables(bad_lines: Iterable[BadLine], recipe: Recipe) -> Iterator[pa.Table]:
+def bad_tables(bad_lines: Iterable[BadLine], recipe: Recipe) -> Iterator[pa.Table]:
     """Input lines that never became prompts, as rejected rows without messages."""
     rows: list[dict[str, Any]] = []
     for bad in bad_lines:

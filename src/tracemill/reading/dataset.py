@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tracemill.errors import UsageError
 from tracemill.reading import columns as names
-from tracemill.reading.filters import Filters, Wanted, filters, pick_splits
+from tracemill.reading.filters import Filters, Wanted, filters, means_training, pick_splits
 from tracemill.reading.pieces import Batch, batches, pieces
 from tracemill.reading.shards import Shard, find
 
@@ -39,7 +39,8 @@ def open(  # the article's readers look for a verb they know
     Args:
         data: A directory, a Parquet, JSONL (.gz, .zst) or Arrow file, a glob, a `save_to_disk` directory, or the id of
             a dataset on the Hub (needs the extra `hub`), "owner/name".
-        split: Only these splits. "train" is all of them, where none is called so.
+        split: Only these splits. "train" is all of them, where none is called so; it leaves out rows whose prompt was
+            withheld, until `restore` has put it back.
         category: Only rows of these categories, or translated from them (`domain`).
         language: Only rows in these languages, e.g. "fr"; rows that say nothing are English.
         reasoning: "on" or "off".
@@ -57,7 +58,7 @@ def open(  # the article's readers look for a verb they know
         "reasoning": reasoning,
     }
     shards = pick_splits(located(data, revision), split)
-    return Dataset(tuple(shards), filters(given), str(data))
+    return Dataset(tuple(shards), replace(filters(given), prompted=means_training(split)), str(data))
 
 
 def located(data: str | Path, revision: str | None = None) -> list[Shard]:
@@ -92,9 +93,13 @@ class Dataset:
         return sorted({shard.split for shard in self.shards})
 
     def __getitem__(self, which: str | int) -> Any:
-        """A split by its name ("train" is all rows where no split is called so), or a row by its number."""
+        """A split by its name, or a row by its number. "train" is all rows where no split is called so, but for those whose
+        prompt was withheld.
+        """
         if isinstance(which, str):
-            return replace(self, shards=tuple(pick_splits(list(self.shards), which)), skipped=Counter())
+            shards = tuple(pick_splits(list(self.shards), which))
+            chosen = replace(self.filters, prompted=self.filters.prompted or means_training(which))
+            return replace(self, shards=shards, filters=chosen, skipped=Counter())
         number = which if which >= 0 else len(self) + which
         row = self._row(number) if number >= 0 else None
         if row is None:
@@ -103,7 +108,7 @@ class Dataset:
 
     def __len__(self) -> int:
         """How many rows pass. Parquet without filters tells it at once; else the columns that decide are read."""
-        if not self.filters.values and not self.tests and all(shard.kind == "parquet" for shard in self.shards):
+        if not self.filters.any and not self.tests and all(shard.kind == "parquet" for shard in self.shards):
             from tracemill.reading.parquet import rows_in
 
             return sum(rows_in(piece) for shard in self.shards for piece in pieces(shard))
@@ -151,13 +156,14 @@ class Dataset:
         Columns that only the filters need are read first, and the others where a row passes.
         """
         self.skipped.clear()
-        deciding = self.filters.columns
+        deciding, first = self.filters.columns, replace(self.filters, prompted=False).columns
         all_columns = [*dict.fromkeys([*columns, *deciding])]
+        turn_fields = turn_fields if "messages" in columns else ("role", "content")
         for shard in self.shards:
             if not self.filters.shard_may_pass(shard):
                 continue
             for piece in pieces(shard):
-                if deciding and shard.kind == "parquet" and not self._any_passes(piece, deciding):
+                if first and shard.kind == "parquet" and not self._any_passes(piece, first):
                     continue
                 for batch in batches(piece, all_columns, turn_fields):
                     self.skipped.update(bad.reason for bad in batch.bad)
@@ -171,10 +177,11 @@ class Dataset:
 
         if not groups_may_pass(piece, self.filters):
             return False
-        return any(self._kept(batch).num_rows for batch in batches(piece, deciding))
+        known = replace(self.filters, prompted=False)
+        return any(self._kept(batch, known).num_rows for batch in batches(piece, deciding))
 
-    def _kept(self, batch: Batch) -> pa.RecordBatch:
-        mask = self.filters.mask(batch.rows, batch.shard)
+    def _kept(self, batch: Batch, by: Filters | None = None) -> pa.RecordBatch:
+        mask = (by or self.filters).mask(batch.rows, batch.shard)
         if mask is None:
             return batch.rows
         numbers = [n for n, kept in zip(batch.numbers, mask.to_pylist(), strict=True) if kept]
@@ -182,7 +189,7 @@ class Dataset:
         return batch.rows.filter(mask)
 
     def _row(self, number: int) -> Row | None:
-        if not self.filters.values and not self.tests:
+        if not self.filters.any and not self.tests:
             return self._row_of_footers(number)
         return next((row for at, row in enumerate(self) if at == number), None)
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from tracemill.errors import UsageError
 from tracemill.legible import did_you_mean, quoted
 from tracemill.reading.shards import Shard
+from tracemill.reading.withheld import with_prompt
 
 Wanted = str | Iterable[str] | None
 KEYS = ("category", "language", "license", "generator", "reasoning")
@@ -25,6 +26,13 @@ class Filters:
     """Values by column; a column that is not there filters nothing."""
 
     values: Mapping[str, frozenset[str]]
+    prompted: bool = False
+    """Leave out rows whose prompt was withheld."""
+
+    @property
+    def any(self) -> bool:
+        """Whether some row may not pass."""
+        return bool(self.values) or self.prompted
 
     @property
     def columns(self) -> list[str]:
@@ -34,7 +42,7 @@ class Filters:
             needed.add("domain")
         if "language" in needed:
             needed.add("category")
-        return sorted(needed)
+        return sorted(needed | ({"messages"} if self.prompted else set()))
 
     def shard_may_pass(self, shard: Shard) -> bool:
         """Whether a shard can hold rows that are wanted, as far as its name tells."""
@@ -43,7 +51,7 @@ class Filters:
 
     def mask(self, rows: pa.RecordBatch, shard: Shard) -> pa.Array | None:
         """True for each row that is wanted; None where all are. `rows` holds `columns`."""
-        passed: pa.Array | None = None
+        passed = with_prompt(rows.column("messages")) if self.prompted else None
         for column, values in self.values.items():
             held = languages_of(rows, shard) if column == "language" else rows.column(column)
             known = pa.array(sorted(values), pa.string())
@@ -87,6 +95,11 @@ def filters(given: Mapping[str, Wanted]) -> Filters:
             raise UsageError(f"reasoning={value!r}: there is 'on' and 'off'")
         values[column] = names
     return Filters(values)
+
+
+def means_training(wanted: Wanted) -> bool:
+    """Whether the split that is asked for is "train": what is trained on has its prompts."""
+    return wanted is not None and "train" in ([wanted] if isinstance(wanted, str) else list(wanted))
 
 
 def pick_splits(shards: list[Shard], wanted: Wanted) -> list[Shard]:

@@ -284,7 +284,7 @@ def _turn(turn: Any) -> tuple[Any, ...]:
         raise _Bad("role_wrong_type", f"role is {role!r:.100}")
     if content is not None and type(content) is not str:
         content = _joined(content)
-    if len(turn) == 2:
+    if len(turn) == 2 and "role" in turn and "content" in turn:
         return role, content, None, None, None
     trace, calls, answers = turn.get("reasoning_content"), turn.get("tool_calls"), turn.get("tool_call_id")
     if trace is not None and type(trace) is not str:

@@ -82,12 +82,14 @@ def batches(piece: Piece, columns: Collection[str], turn_fields: Collection[str]
     leaves = [leaf for name in names for leaf in _leaves(schema, name, turn_fields)]
     if "messages" in columns and not wanted(schema.names, ["messages"]):
         raise DataError(f"{shard.name}: {without_conversation(schema.names)}")
-    batch_rows = _batch_rows(shard, footer, tuple(leaves))
+    most = _batch_rows(shard, footer, tuple(leaves))
     row = piece.row
     with _file(shard, footer) as file:
         for group in range(piece.first, piece.last):
             begun = row
-            # One group at a time, so that an error can name it.
+            # One group at a time, so that an error can name it; in batches alike, since each has a price of its own.
+            rows = max(footer.row_group(group).num_rows, 1)
+            batch_rows = -(-rows // -(-rows // most))
             found = file.iter_batches(batch_size=batch_rows, row_groups=[group], columns=leaves, use_threads=False)
             while True:
                 with _placed(shard, group, row - begun):
@@ -108,7 +110,7 @@ def batches(piece: Piece, columns: Collection[str], turn_fields: Collection[str]
 
 
 def _batch_rows(shard: Shard, footer: Any, leaves: tuple[str, ...]) -> int:
-    """How many rows make a batch of about `BATCH_BYTES`."""
+    """How many rows make a batch of at most about `BATCH_BYTES`."""
     count = max(footer.num_rows, 1)
     told = sum(footer.row_group(group).total_byte_size for group in range(footer.num_row_groups)) // count
     seen = _row_bytes(shard.path, shard.path.stat().st_mtime_ns, leaves)

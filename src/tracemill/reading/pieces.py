@@ -15,7 +15,7 @@ from tracemill.reading.shards import Shard
 
 PIECE_BYTES = 48_000_000
 """About how many bytes of a file make a piece: a second of work or less."""
-BATCH_BYTES = 8_000_000
+BATCH_BYTES = 12_000_000
 """About how many bytes a batch holds, so that what is worked on stays near the processor."""
 BATCH_ROWS = 1000
 

@@ -16,8 +16,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from tracemill.errors import DataError, UsageError
 from tracemill.legible import did_you_mean, quoted
 from tracemill.storage.fs import REAL, Fs
@@ -177,6 +175,8 @@ def _configured(root: Path, fs: Fs) -> list[tuple[str, str]]:
 
 def configured(card: str) -> list[tuple[str, str]]:
     """(split, pattern) of the `configs` that stand in the head of a card."""
+    import yaml
+
     head = re.match(r"\A﻿?---\s*\n(.*?)\n---", card, re.DOTALL)
     try:
         told = yaml.safe_load(head[1]) if head else None

@@ -8,16 +8,21 @@ holds one.
 from tracemill.recipe.dialects import Asked, Dialects, Family, Impossible, Server, Switch, shipped
 from tracemill.recipe.limits import Limits
 from tracemill.recipe.parts import LARGEST_NUMBER, Category, Model, Plain, Share, Slug
+from tracemill.recipe.refine import Only, Refine
 from tracemill.recipe.secrets import ENV_REFERENCE, resolve_secret, secret_texts
 from tracemill.recipe.sources import (
     LANGUAGE,
     RESERVED_METADATA,
+    CodeFields,
     Fields,
     GeneratedPrompts,
     PromptFiles,
     PromptSource,
+    Rows,
 )
 from tracemill.recipe.teacher import DEFAULT_SAMPLING, MODES, USUAL_TRACE_FIELDS, Sampling, Slips, Teacher
+from tracemill.recipe.translate import Gates, Ladder, Translate
+from tracemill.recipe.verify import ChoiceCheck, CodeCheck, Judge, ToolCheck, UnitCheck
 from tracemill.recipe.whole import MathCheck, Publish, Recipe, Respond, Verify
 
 __all__ = [
@@ -30,20 +35,29 @@ __all__ = [
     "USUAL_TRACE_FIELDS",
     "Asked",
     "Category",
+    "ChoiceCheck",
+    "CodeCheck",
+    "CodeFields",
     "Dialects",
     "Family",
     "Fields",
+    "Gates",
     "GeneratedPrompts",
     "Impossible",
+    "Judge",
+    "Ladder",
     "Limits",
     "MathCheck",
     "Model",
+    "Only",
     "Plain",
     "PromptFiles",
     "PromptSource",
     "Publish",
     "Recipe",
+    "Refine",
     "Respond",
+    "Rows",
     "Sampling",
     "Server",
     "Share",
@@ -51,6 +65,9 @@ __all__ = [
     "Slug",
     "Switch",
     "Teacher",
+    "ToolCheck",
+    "Translate",
+    "UnitCheck",
     "Verify",
     "resolve_secret",
     "secret_texts",

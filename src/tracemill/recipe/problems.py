@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from tracemill.legible import did_you_mean, one_line, quoted
 from tracemill.recipe.parts import AT_KEY
-from tracemill.recipe.sources import GeneratedPrompts, PromptFiles
+from tracemill.recipe.sources import GeneratedPrompts, PromptFiles, Rows
 from tracemill.recipe.whole import Recipe
 
 MAY_HOLD_SECRET = re.compile(
@@ -36,6 +36,9 @@ WANTED = {
     "tuple_type": "a list",
 }
 """What is wanted, by the type of pydantic's error."""
+
+SOURCES: dict[str | int, type[BaseModel]] = {"files": PromptFiles, "generated": GeneratedPrompts, "rows": Rows}
+"""What kinds of sources there are, as pydantic names them in its errors."""
 
 Path = tuple[str | int, ...]
 
@@ -73,14 +76,14 @@ class Places:
         return f"{place}{' ' if place == '--set' else ': '}{one_line(key, 120)}: {problem}"
 
 
-def problems(exc: ValidationError, tree: Any, places: Places) -> str:
-    """All that is wrong with `tree`, one line for each problem, in the order of the recipe's keys."""
+def problems(exc: ValidationError, tree: Any, places: Places, root: type[BaseModel] = Recipe) -> str:
+    """All that is wrong with `tree`, one line for each problem, in the order of the keys of `root`."""
     found = [(error, _path(error, tree)) for error in exc.errors(include_url=False)]
     lines = []
     for error, path in found:
         if error["type"] == "too_short" and any(path == other[: len(path)] for _, other in found if other != path):
             continue  # it is only too short without the items that are wrong
-        lines.append(places.told(path, _problem(error, path, places)))
+        lines.append(places.told(path, _problem(error, path, places, root)))
     return "\n".join(dict.fromkeys(lines))
 
 
@@ -99,14 +102,14 @@ def _path(error: Any, tree: Any) -> Path:
     return (*path, *error["ctx"]["key"].split(".")) if error["type"] == AT_KEY else tuple(path)
 
 
-def _problem(error: Any, path: Path, places: Places) -> str:
+def _problem(error: Any, path: Path, places: Places, root: type[BaseModel]) -> str:
     kind, context = error["type"], error.get("ctx", {})
     found = _found(error["input"], path)
     if kind == "missing":
         meant = next((near for way, near in places.made.items() if path[: len(way)] == way), "")
         return f"this key is missing, and has no default; add it.{meant}".removesuffix(".")
     if kind == "extra_forbidden":
-        return f"there is no such key.{_valid_keys(error['loc'])}"
+        return f"there is no such key.{_valid_keys(error['loc'], root)}"
     if kind == "invalid_key":
         return "a key must be a text; put it in quotes"
     if kind in ("literal_error", "enum"):
@@ -150,26 +153,26 @@ def _hint(kind: str, value: object) -> str:
     return "" if isinstance(value, dict | list) else ": put it in quotes"
 
 
-def _valid_keys(loc: Sequence[str | int]) -> str:
+def _valid_keys(loc: Sequence[str | int], root: type[BaseModel]) -> str:
     """The key that was probably meant, and all that are valid there."""
-    valid = _keys_of(loc[:-1])
+    valid = _keys_of(loc[:-1], root)
     return f"{did_you_mean(loc[-1], valid)} Valid keys: {', '.join(valid)}"
 
 
-def _keys_of(way: Sequence[str | int]) -> list[str]:
-    """The keys of the part of a recipe that `way` leads to."""
-    part: type[BaseModel] = Recipe
+def _keys_of(way: Sequence[str | int], root: type[BaseModel]) -> list[str]:
+    """The keys of the part of `root`, usually the recipe, that `way` leads to."""
+    part = root
     free = False  # the next step is a key of the user's own, such as a teacher's name
     for step in way:
-        if step in ("files", "generated") and not free:
-            part = PromptFiles if step == "files" else GeneratedPrompts
+        if step in SOURCES and not free:
+            part = SOURCES[step]
         elif isinstance(step, str) and not free and step in part.model_fields:
             kind = part.model_fields[step].annotation
             part = next(iter(_parts_in(kind)), part)
             free = get_origin(kind) is dict
         elif isinstance(step, str):
             free = False
-    return [*part.model_fields, *(["generate"] if part is PromptFiles else [])]
+    return [*part.model_fields, *(["generate", "rows"] if part is PromptFiles else [])]
 
 
 def _parts_in(kind: Any) -> list[type[BaseModel]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qsl
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from tracemill.code_task import Kind, Language
 from tracemill.recipe.parts import Category, Model, Slug, at_key, has_user_info
+from tracemill.recipe.presets import over_preset
 
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,7}")
 """A language tag as in BCP 47, with few enough parts that a file can be named after it."""
@@ -18,15 +20,44 @@ RESERVED_METADATA = ("tools", "tool_call_ids", "metadata_text")
 """Keys of a row's metadata that `schema` keeps for itself."""
 
 
+def no_secret_in(url: str | None) -> str | None:
+    """An address for the card. Raises ValueError if it holds what nobody should read there."""
+    if url is not None and has_user_info(url):
+        raise ValueError("the URL holds a user name or password, and the card would print it")
+    for name, _ in parse_qsl((url or "").partition("?")[2], keep_blank_values=True):
+        if SECRET_PARAMETER.search(name):
+            raise ValueError(f"{name!r} in the URL looks like a secret, and the card would print it")
+    return url
+
+
 class Fields(Model):
-    """Which column of the input holds what. A dotted name reaches into nested objects."""
+    """Which column of the input holds what. A dotted name reaches into nested objects, and by number into lists."""
 
     prompt: str = "prompt"
+    before: tuple[str, ...] = ()
+    """Columns whose texts come before the question, in order."""
+    opening: bool = False
+    """Take of a recorded conversation only what comes up to its first user turn."""
+    each: tuple[str, ...] = ()
+    """Columns that hold lists of one length: each of their items is a row of its own."""
     expected: str | None = None
     id: str | None = None
     license: str | None = None
     category: str | None = None
     language: str | None = None
+    languages: dict[str, str] = {}
+    """Codes of languages by what the column says, where it says no codes."""
+    choices: str | None = None
+    """Options to choose from: a list of texts, or a mapping of letters to texts. They are put below the question, and
+    `expected` may be a letter, a number from 0, or an option's text."""
+    tools: str | None = None
+    """Tools that the teacher may call: functions with JSON schemas, in several dialects, or an OpenAPI document."""
+    calls: str | None = None
+    """The calls that are wanted."""
+    no_call: dict[str, tuple[str, ...]] = {}
+    """Rows where no tool fits, by column and values: there none must be called."""
+    acts: tuple[str, ...] = ()
+    """Names of the tools that `calls` is about; others may be called freely."""
     metadata: tuple[str, ...] = ()
     """Columns that are carried along in `metadata`."""
 
@@ -42,10 +73,34 @@ class Fields(Model):
         return value
 
 
+class CodeFields(Model):
+    """Which columns say how an answer in code is checked. The answer's program is run with the tests in a sandbox."""
+
+    language: Language = "python"
+    kind: Kind = "solve"
+    """solve: a program; explain: words, perhaps with code; optimise: a program that takes fewer steps than `baseline`."""
+    tests: str | None = None
+    """Code that calls the answer's functions and raises where one is wrong, as a text or a list of them."""
+    setup: str | None = None
+    """Code that stands before `tests`."""
+    entry: str | None = None
+    """The name of the function that is tested."""
+    context: str | None = None
+    """Code that the prompt begins with, and that the answer may leave out."""
+    cases: str | None = None
+    """A list of {stdin, stdout}, or of {input, output}, for programs."""
+    solution: str | None = None
+    """A right answer. With it the tests are tested: it must pass, and broken versions of it must not."""
+    baseline: str | None = None
+    """Of optimise: the program to be faster than."""
+
+
 class PromptFiles(Model):
     """Prompts read from files: JSONL (plain, .gz, .zst), CSV, Parquet; a file, a directory or a glob."""
 
     path: str
+    preset: str | None = None
+    """A known corpus, whose keys are taken over where they are not given: see [presets](#presets)."""
     name: Slug = "prompts"
     """Name of the corpus, kept in every row as `source`."""
     category: Category = "math"
@@ -56,8 +111,15 @@ class PromptFiles(Model):
     """Where the corpus comes from, for the card's attribution."""
     citation: str | None = None
     fields: Fields = Fields()
+    code: CodeFields | None = None
+    """For prompts that ask for code, in place of `fields.expected`."""
     expected_after: str | None = Field(default=None, min_length=1)
     """If set, the expected answer is what follows the last occurrence of this text (GSM8K: "####")."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, told: Any) -> Any:
+        return over_preset(told)
 
     @field_validator("language")
     @classmethod
@@ -69,17 +131,14 @@ class PromptFiles(Model):
     @field_validator("url")
     @classmethod
     def _url(cls, value: str | None) -> str | None:
-        if value is not None and has_user_info(value):
-            raise ValueError("the URL holds a user name or password, and the card would print it")
-        for name, _ in parse_qsl((value or "").partition("?")[2], keep_blank_values=True):
-            if SECRET_PARAMETER.search(name):
-                raise ValueError(f"{name!r} in the URL looks like a secret, and the card would print it")
-        return value
+        return no_secret_in(value)
 
     @model_validator(mode="after")
     def _mark_has_a_column(self) -> Self:
         if self.expected_after is not None and self.fields.expected is None:
             raise at_key("expected_after", "it says nothing without `fields.expected`; name the column of the answers")
+        if self.code is not None and self.fields.expected is not None:
+            raise at_key("code", "an expected answer is named already, in `fields.expected`; keep one of the two")
         return self
 
 
@@ -95,11 +154,36 @@ class GeneratedPrompts(Model):
     license: str = "CC0-1.0"
 
 
+class Rows(Model):
+    """Finished rows of a dataset, ours or another's, that nobody has to answer: they are worked on as they are."""
+
+    rows: str
+    """A directory, a Parquet, JSONL or Arrow file, a glob, or a Hub id; all that `tracemill.open` reads."""
+    name: Slug = "rows"
+    """Name of the dataset, kept in every row as `source` that does not name its own."""
+    split: tuple[str, ...] = ()
+    """Only these splits. Left out: all."""
+    license: str = "unknown"
+    """Licence of the rows that name none."""
+    url: str | None = None
+    """Where the dataset comes from, for the card's attribution."""
+    citation: str | None = None
+    """BibTeX of the dataset, for the card."""
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        return no_secret_in(value)
+
+
 def _kind_of_source(value: object) -> str:
-    made = "generate" in value if isinstance(value, dict) else isinstance(value, GeneratedPrompts)
-    return "generated" if made else "files"
+    for key, kind, model in (("generate", "generated", GeneratedPrompts), ("rows", "rows", Rows)):
+        if key in value if isinstance(value, dict) else isinstance(value, model):
+            return kind
+    return "files"
 
 
 PromptSource = Annotated[
-    Annotated[PromptFiles, Tag("files")] | Annotated[GeneratedPrompts, Tag("generated")], Discriminator(_kind_of_source)
+    Annotated[PromptFiles, Tag("files")] | Annotated[GeneratedPrompts, Tag("generated")] | Annotated[Rows, Tag("rows")],
+    Discriminator(_kind_of_source),
 ]

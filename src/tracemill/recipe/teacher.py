@@ -64,6 +64,11 @@ def base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+BUILT_IN = "builtin"
+APERTIUM = "apertium"
+"""What stands for a URL where there is none: the built-in teacher; the translation program of this machine."""
+
+
 class Sampling(Model):
     """How a teacher samples. What is None is left to the server."""
 
@@ -121,7 +126,8 @@ class Teacher(Model):
 
     model: str
     url: str
-    """Base URL of an OpenAI-compatible endpoint, ending in /v1; or "builtin" for the teacher that needs no network."""
+    """Base URL of an OpenAI-compatible endpoint, ending in /v1; or "builtin" for the teacher that needs no network; or
+    "apertium", to translate by the rules of that program, which must be installed."""
     replicas: tuple[Replica, ...] = ()
     """Further endpoints that serve the same model. Requests go where there is most room, the samples of one prompt to
     the same one."""
@@ -167,7 +173,7 @@ class Teacher(Model):
     @field_validator("url")
     @classmethod
     def _url(cls, value: str) -> str:
-        return value if value == "builtin" else base_url(value)
+        return value if value in (BUILT_IN, APERTIUM) else base_url(value)
 
     @field_validator("api_key")
     @classmethod
@@ -184,6 +190,11 @@ class Teacher(Model):
             if SECRET_HEADER.search(name) and (left == text or not SCHEME_ONLY.fullmatch(left)):
                 raise ValueError(f"header {name!r} looks like a secret; write ${{env:NAME}} and set NAME instead")
         return value
+
+    @property
+    def reads_lines(self) -> bool:
+        """Whether it is no chat model: it gets lines, and gives their translations back."""
+        return self.url == APERTIUM
 
     def in_table(self, table: Dialects | None) -> Teacher:
         """The same teacher, whose family and server are looked up in `table`; None: in the built-in one."""

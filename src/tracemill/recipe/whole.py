@@ -9,8 +9,11 @@ from pydantic import BeforeValidator, Field, model_validator
 from tracemill.recipe.dialects import Dialects, Impossible, shipped
 from tracemill.recipe.limits import Limits
 from tracemill.recipe.parts import Category, Model, Slug, at_key
-from tracemill.recipe.sources import PromptSource
+from tracemill.recipe.refine import Refine
+from tracemill.recipe.sources import PromptSource, Rows
 from tracemill.recipe.teacher import Teacher
+from tracemill.recipe.translate import Translate
+from tracemill.recipe.verify import ChoiceCheck, CodeCheck, Judge, ToolCheck, UnitCheck
 from tracemill.record import Reasoning
 
 
@@ -55,6 +58,13 @@ class Verify(Model):
     """How samples are checked."""
 
     math: MathCheck = MathCheck()
+    code: CodeCheck = CodeCheck()
+    choices: ChoiceCheck = ChoiceCheck()
+    """How multiple choice is checked."""
+    units: UnitCheck = UnitCheck()
+    """How answers of science and the humanities are checked."""
+    tools: ToolCheck = ToolCheck()
+    """How tool calls are checked."""
     duplicates: bool = True
     """Drop rows that say exactly what an earlier row says."""
 
@@ -83,9 +93,15 @@ class Recipe(Model):
     """BibTeX for the card; made from name and version if it is not given."""
     seed: int = Field(default=0, ge=0)
     prompts: Annotated[tuple[PromptSource, ...], BeforeValidator(_as_list)] = Field(min_length=1)
-    teachers: dict[Slug, Teacher] = Field(min_length=1)
+    teachers: dict[Slug, Teacher] = {}
     respond: Respond = Respond()
     verify: Verify = Verify()
+    judge: Judge | None = None
+    """Who judges what no rule can; nobody unless it is given."""
+    translate: Translate | None = None
+    """Other languages that the rows are put into; none unless it is given."""
+    refine: Refine | None = None
+    """How finished rows are refined, for `tracemill refine`."""
     publish: Publish = Publish()
     budget: Limits = Limits()
     """What the run may spend."""
@@ -105,6 +121,28 @@ class Recipe(Model):
         return self
 
     @model_validator(mode="after")
+    def _somebody_is_there(self) -> Recipe:
+        """Whoever is needed to answer or to translate has a name."""
+        if self.has_rows and not all(isinstance(source, Rows) for source in self.prompts):
+            raise at_key("prompts", "rows of a dataset and prompts that are to be answered do not go into one run")
+        if self.refine is not None and (len(self.prompts) > 1 or not self.has_rows):
+            raise at_key("refine", "what is refined is one source of finished rows, `prompts: {rows: PATH}`")
+        if self.refine is not None and (self.answering or self.translate or self.respond != Respond()):
+            told = (
+                "nobody is asked but a judge when rows are refined; take out other `teachers`, `respond`, `translate`"
+            )
+            raise at_key("refine", told)
+        if not self.has_rows and not self.answering:
+            told = "; those that `translate.routes` names only translate" if self.teachers else ""
+            raise at_key("teachers", f"at least 1 item is wanted: nobody is there to answer the prompts{told}")
+        if self.judge is not None and self.judge.teacher not in self.teachers:
+            raise at_key("judge.teacher", f"there is no teacher {self.judge.teacher!r} in `teachers`")
+        for code, route in (self.translate.routes if self.translate else {}).items():
+            if unknown := [name for name in route if name not in self.teachers]:
+                raise at_key(f"translate.routes.{code}", f"there is no teacher {unknown[0]!r} in `teachers`")
+        return self
+
+    @model_validator(mode="after")
     def _cost_is_known(self) -> Recipe:
         unpriced = [n for n, t in self.teachers.items() if t.price is None and t.url != "builtin"]
         if self.budget.cost is not None and unpriced:
@@ -121,14 +159,36 @@ class Recipe(Model):
             raise at_key("prompts", f"two prompt sources are named {twice[0]!r}; give each its own `name`")
         return self
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether the input is finished rows, which nobody has to answer."""
+        return any(isinstance(source, Rows) for source in self.prompts)
+
+    @property
+    def answering(self) -> dict[str, Teacher]:
+        """The teachers that answer prompts: all but those that translate or judge."""
+        others = {*(self.translate.translators() if self.translate else ()), self.judge.teacher if self.judge else None}
+        return {name: teacher for name, teacher in self.teachers.items() if name not in others}
+
     def rows_identity(self) -> dict[str, Any]:
         """Whatever of the recipe can change a row. Endpoints, pace, contact and citation cannot."""
         whole = self.model_dump(
             mode="json", exclude={"description", "contact", "citation", "publish", "dialects", "budget"}
         )
         whole["teachers"] = {name: teacher.rows_identity() for name, teacher in self.teachers.items()}
+        if self.translate is None:
+            del whole["translate"]
+        else:
+            for files in ("to", "source", "prompt", "languages", "memory"):
+                del whole["translate"][files]  # what stands in them the plan knows
+        if self.refine is None:
+            del whole["refine"]
+        if self.judge is None:
+            del whole["judge"]
+        else:
+            del whole["judge"]["rubrics"]  # the plan knows the texts
         del whole["respond"]["templates"]  # where their texts lie; the plan knows the texts
         for source in whole["prompts"]:
-            for about in ("path", "url", "citation"):
+            for about in ("path", "rows", "url", "citation"):
                 source.pop(about, None)
         return whole

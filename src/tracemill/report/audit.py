@@ -17,16 +17,25 @@ from typing import Any
 from tracemill import identity
 from tracemill.charter import open_plan
 from tracemill.engines.inline import replay
-from tracemill.errors import TracemillError
+from tracemill.errors import RecipeError, TracemillError
 from tracemill.ledger import Ledger
 from tracemill.models.door import NotStored
-from tracemill.plan import Plan
+from tracemill.plan import READ, Plan
 from tracemill.publish.dataset import publication, publish
 from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.manifest import PUBLIC, Manifest, newest, read
 from tracemill.storage.parquet import damage, file_sha256, read_batches
+from tracemill.storage.tombstones import Tombstones
 from tracemill.storage.units import UnitStore
+from tracemill.translation.stage import STAGE as TRANSLATE
+
+TEXTS = {"README.md": "card", "ATTRIBUTION.md": "attribution"}
+"""Published texts, and where the manifest holds them."""
+ENTERED = ("respond", READ)
+"""The stages that the input comes to first."""
+MADE = (*ENTERED, TRANSLATE)
+"""The stages that make rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,9 @@ def _newest(paths: RunPaths, add: Callable[[Check], None]) -> Manifest | None:
             problems.append("README.md is missing")
         elif paths.card.read_text(encoding="utf-8") != manifest.content["card"]:
             problems.append("README.md is not the card that was published; was it edited?")
+        told = manifest.content.get("attribution")
+        if told is not None and (not paths.attribution.exists() or paths.attribution.read_text("utf-8") != told):
+            problems.append("ATTRIBUTION.md is missing, or not the one that was published")
     except (TracemillError, UnicodeDecodeError, KeyError) as exc:
         problems.append(str(exc))
     add(Check("manifest", problems, f"{len(names)} manifests and the card"))
@@ -164,6 +176,14 @@ def _counts(paths: RunPaths, manifest: Manifest) -> Check:
         rejected = Counter(_rows_of(paths, manifest, "rejected", ["stage", "reason"]))
         failed = Counter(_rows_of(paths, manifest, "failed", ["error_class"]))
         kept = sum(1 for _ in _rows_of(paths, manifest, "data", ["uuid"]))
+        taken_down = 0
+        for line in manifest.content.get("removed", ()):
+            place, *what = line["from"]
+            taken_down += line["rows"]
+            if place == "data":
+                kept += line["rows"]
+            else:
+                (rejected if place == "rejected" else failed)[tuple(what)] += line["rows"]
     except (OSError, ValueError) as exc:
         return Check("counts (P5)", [*problems, f"rows cannot be counted: {exc}"], "")
     lost: Counter[tuple[str, ...]] = Counter()
@@ -182,12 +202,12 @@ def _counts(paths: RunPaths, manifest: Manifest) -> Check:
         for k in errors | failed
         if errors[k] != failed[k]
     ]
-    asked = sum(n for (stage, _, _), n in (ledger.taken + ledger.spawned).items() if stage == "respond")
+    asked = sum(n for (stage, _, _), n in (ledger.taken + ledger.spawned).items() if stage in MADE)
     ended = kept + failed.total() + sum(n for (stage, _), n in rejected.items() if stage != "gather")
     if asked != ended:
         problems.append(f"{asked:,} samples were asked for, {ended:,} are in data/, rejected/ and failed/")
     gathered = sum(n for (stage, _, _), n in ledger.kept.items() if stage == "gather")
-    answered = sum(n for (stage, _, _), n in ledger.taken.items() if stage == "respond")
+    answered = sum(n for (stage, _, _), n in ledger.taken.items() if stage in ENTERED)
     if gathered != answered:
         problems.append(f"{gathered:,} prompts were gathered, {answered:,} were answered")
     for source in manifest.content["inputs"]:
@@ -198,18 +218,26 @@ def _counts(paths: RunPaths, manifest: Manifest) -> Check:
     if taken != told:
         problems.append(f"the ledger took {taken:,} input lines, the sources tell of {told:,}")
     return Check(
-        "counts (P5)", problems, f"{taken:,} input lines, {asked:,} samples: {kept:,} kept, {ended - kept:,} not"
+        "counts (P5)",
+        problems,
+        f"{taken:,} input lines, {asked:,} samples: {kept:,} kept, {ended - kept:,} not"
+        + (f"; {taken_down:,} of them taken down" if taken_down else ""),
     )
 
 
 def _same_plan(paths: RunPaths, plan: Plan, manifest: Manifest) -> Check:
     problems = []
-    store = UnitStore(paths.units / plan.fingerprint[:16])
-    notes = [note for unit in plan.units if (note := store.read(unit.name))]
+    store = UnitStore(paths.units / plan.shelf)
+    notes = plan.notes(store)
+    stones = Tombstones.load(paths)
     if manifest.content["plan"] != plan.fingerprint:
         problems.append("the recipe or the input has changed since this was published; `tracemill build` goes on")
+    elif stones.until(manifest.number).identity != stones.identity:
+        problems.append(
+            "rows are to be taken down that are still shown; `tracemill remove` with the same words goes on"
+        )
     elif len(notes) == len(plan.units) and (
-        manifest.content.get("publication") != publication(plan.recipe, plan.fingerprint, notes)
+        manifest.content.get("publication") != publication(plan.recipe, plan.fingerprint, notes, stones)
     ):
         problems.append(
             "the recipe has changed since this was published, or rows that had failed have come in; "
@@ -220,8 +248,8 @@ def _same_plan(paths: RunPaths, plan: Plan, manifest: Manifest) -> Check:
 
 def _units(paths: RunPaths, plan: Plan) -> Check:
     """P3, for the units that the next publication would be made of."""
-    store = UnitStore(paths.units / plan.fingerprint[:16])
-    notes = [note for unit in plan.units if (note := store.read(unit.name))]
+    store = UnitStore(paths.units / plan.shelf)
+    notes = plan.notes(store)
     problems = [
         f"unit {note.unit}: {problem}; delete this file, and `tracemill build` works the unit again from the journal"
         for note in notes
@@ -232,24 +260,30 @@ def _units(paths: RunPaths, plan: Plan) -> Check:
 
 def _places(paths: RunPaths, plan: Plan) -> Check:
     """P5: each planned uuid stands in exactly one of the unit's three files."""
-    store = UnitStore(paths.units / plan.fingerprint[:16])
+    store = UnitStore(paths.units / plan.shelf)
     problems, seen = [], 0
     for unit in plan.units:
         note = store.read(unit.name)
         if note is None:
             problems.append(f"unit {unit.name} is not committed")
             continue
-        planned = Counter(q.unanswered.uuid for p in plan.spool.read(unit) for q in plan.questions.of(p))
         found: Counter[str] = Counter()
+        parents: list[tuple[str, str]] = []
         try:
+            planned = plan.planned(unit)
             for kind in note.files:
                 path = store.path(note, kind)
                 if path is not None:
-                    for batch in read_batches(path, ["uuid"]):
-                        found.update(batch.column("uuid").to_pylist())
-        except (OSError, ValueError) as exc:
+                    for batch in read_batches(path, ["uuid", "language"]):
+                        rows = list(
+                            zip(*(batch.column(name).to_pylist() for name in ("uuid", "language")), strict=True)
+                        )
+                        found.update(uuid for uuid, _ in rows)
+                        parents += [row for row in rows if kind == "kept" and row[0] in planned]
+        except (OSError, ValueError, RecipeError) as exc:
             problems.append(f"unit {unit.name} cannot be read: {exc}")
             continue
+        planned.update(plan.translations(parents))
         seen += planned.total()
         if planned != found:
             differing = sorted((planned - found) + (found - planned))
@@ -277,19 +311,24 @@ def _replayed(paths: RunPaths, plan: Plan, manifest: Manifest) -> Check:
         store = UnitStore(again.units)
         try:
             notes = replay(plan, paths, reversed(plan.units), store)
-            spool = plan.spool
-            ordered = [notes[unit.name] for unit in plan.units]
+            settled, ordered = plan.settled(store, [notes[unit.name] for unit in plan.units])
+            spool = settled.spool
+            stones = Tombstones.load(paths)
             second = publish(
-                again, plan.recipe, plan.fingerprint, spool.inputs, spool.ledger, spool.bad_lines(), store, ordered
+                *(again, plan.recipe, plan.fingerprint, spool.inputs, spool.ledger, spool.bad_lines(), store, ordered),
+                stones=stones,
+                gone=stones.gone(spool.keys_of),
             )
         except NotStored as exc:
             return Check("replay (P4)", [f"the journal lacks the reply to request {exc}"], "")
         except (TracemillError, OSError, ValueError) as exc:
             return Check("replay (P4)", [f"the run cannot be worked again: {exc}"], "")
         before = {f["path"]: f["sha256"] for f in manifest.files} | {
-            "README.md": identity.digest(manifest.content["card"])
+            name: identity.digest(manifest.content.get(key)) for name, key in TEXTS.items()
         }
-        after = {f["path"]: f["sha256"] for f in second.files} | {"README.md": identity.digest(second.content["card"])}
+        after = {f["path"]: f["sha256"] for f in second.files} | {
+            name: identity.digest(second.content.get(key)) for name, key in TEXTS.items()
+        }
         problems = [
             f"{p}: worked again it comes out different" for p in sorted(before | after) if before.get(p) != after.get(p)
         ]

@@ -16,8 +16,10 @@ from tracemill.models.probe import Probe, Reaction, probe
 from tracemill.recipe import MODES, Recipe, Teacher
 from tracemill.record import Reasoning
 from tracemill.report.suggest import suggested
+from tracemill.sandbox import Standing, find_sandbox
 
 EXTRAS: Mapping[str, str] = {
+    "code": "parsing code, which every check of code begins with",
     "hub": "datasets named by their Hub id; `load_dataset` on what comes out",
     "dev": "working on Tracemill itself",
 }
@@ -79,11 +81,13 @@ class Examination:
     python: str
     packages: tuple[Package, ...]
     teachers: tuple[Consultation, ...] = ()
+    sandbox: Standing | None = None
+    """Where generated code can be run, after all its probes. None: it was not looked for."""
 
     @property
     def exit_code(self) -> int:
         """5: a teacher cannot be asked; 2: a package is missing that every command needs; 1: a teacher does not do what
-        the recipe expects; else 0. A missing extra is no failure.
+        the recipe expects; else 0. A missing extra or sandbox is no failure.
         """
         if any(teacher.down for teacher in self.teachers):
             return EndpointError.exit_code
@@ -97,6 +101,7 @@ class Examination:
             "python": self.python,
             "packages": [{**asdict(p), "ok": p.ok} for p in self.packages],
             "install": {extra: install_line(extra) for extra in self.missing_extras()},
+            "sandbox": _sandbox_json(self.sandbox) if self.sandbox is not None else None,
             "teachers": [{**asdict(t), "ok": t.ok} for t in self.teachers],
             "exit_code": self.exit_code,
         }
@@ -117,6 +122,7 @@ class Examination:
             absent = [p.name for p in self.packages if p.extra == extra and not p.ok]
             missing = f"; missing: {', '.join(absent)}. {install_line(extra)}" if absent else ""
             lines.append(_line(None if absent else True, f"[{extra}] {EXTRAS.get(extra, '')}{missing}"))
+        lines += [_sandbox_line(self.sandbox)] if self.sandbox is not None else []
         for teacher in self.teachers:
             lines += ["", *_teacher_lines(teacher)]
         return "\n".join(lines)
@@ -135,7 +141,7 @@ def doctor(recipe: Recipe | None = None) -> Examination:
     """
     python = ".".join(map(str, sys.version_info[:3]))
     teachers = asyncio.run(_consult(recipe)) if recipe is not None else ()
-    return Examination(python, tuple(_packages()), teachers)
+    return Examination(python, tuple(_packages()), teachers, find_sandbox())
 
 
 def _packages() -> Iterable[Package]:
@@ -247,6 +253,18 @@ def _fields(reactions: tuple[Reaction, ...]) -> Iterable[Finding]:
 
 def _line(ok: bool | None, text: str) -> str:
     return f"  {'ok ' if ok else '-- ' if ok is None else 'BAD'} {text}"
+
+
+def _sandbox_json(found: Standing) -> dict[str, Any]:
+    probes = {finding.name: finding.held for finding in found.findings}
+    usable = found.sandbox is not None
+    return {"driver": found.driver, "usable": usable, "missing": found.missing, "probes": probes}
+
+
+def _sandbox_line(found: Standing) -> str:
+    if found.sandbox is None:
+        return _line(None, f"[sandbox] {one_line(found.missing, 500)}; generated code is not run, and stays unverified")
+    return _line(True, f"[sandbox] {found.driver} withstood {found.held} of {len(found.findings)} probes")
 
 
 def _teacher_lines(teacher: Consultation) -> list[str]:

@@ -33,6 +33,8 @@ class Status:
     """Stored replies and failed attempts, by outcome."""
     published: dict[str, int]
     """Rows by split of the manifest in force; empty before the first."""
+    removed: int
+    """Rows of `data/` that were taken down since."""
     live: dict[str, Any]
     """What the running process last wrote to status.json; empty if none runs."""
     spent: dict[str, Account]
@@ -63,7 +65,9 @@ class Status:
         ]
         lines += [f"  spent     {line}" for line in spent_lines(self.spent, self.kept)]
         shown = ", ".join(f"{s} {n:,}" for s, n in self.published.items())
-        lines.append(f"  published {shown or 'nothing yet'}")
+        lines.append(
+            f"  published {shown or 'nothing yet'}" + (f"; {self.removed:,} taken down" if self.removed else "")
+        )
         if self.live and self.state == "running":
             lines += [f"  now       {line}" for line in Progress.from_json(self.live).lines()]
         return "\n".join(lines)
@@ -88,11 +92,8 @@ def status(root: str | Path) -> Status:
         running = True
     fates: dict[str, int] = {}
     done = 0
-    store = UnitStore(paths.units / plan.fingerprint[:16])
-    for unit in plan.units:
-        note = store.read(unit.name)
-        if note is None:
-            continue
+    store = UnitStore(paths.units / plan.shelf)
+    for note in plan.notes(store):
         done += 1
         fates["kept"] = fates.get("kept", 0) + note.files.get("kept", {"rows": 0})["rows"]
         for line in note.ledger:
@@ -110,6 +111,7 @@ def status(root: str | Path) -> Status:
     for entry in manifest.files if manifest else []:
         if "split" in entry:
             published[entry["split"]] = published.get(entry["split"], 0) + entry["rows"]
+    removed = manifest.content.get("removed", ()) if manifest else ()
     current = manifest is not None and manifest.content["plan"] == plan.fingerprint
     state = str(told.get("state", "running")) if running else "done" if current else "stopped"
     return Status(
@@ -121,6 +123,7 @@ def status(root: str | Path) -> Status:
         fates,
         counts,
         published,
+        sum(line["rows"] for line in removed if line["from"][0] == "data"),
         told if running else {},
         spent,
     )

@@ -34,7 +34,9 @@ def reasoning_modes(recipe: Recipe) -> tuple[Reasoning, ...]:
 
 def samples_per_prompt(recipe: Recipe) -> int:
     """How many samples each prompt becomes, modes and teachers included."""
-    teachers = len(recipe.teachers) if recipe.respond.assign == "every" else 1
+    if recipe.has_rows:
+        return 1
+    teachers = len(recipe.answering) if recipe.respond.assign == "every" else 1
     return len(reasoning_modes(recipe)) * recipe.respond.samples * teachers
 
 
@@ -57,15 +59,17 @@ class Questions:
     def __init__(self, recipe: Recipe, templates: Mapping[str, Template]) -> None:
         self.recipe, self.templates = recipe, templates
         self._modes = reasoning_modes(recipe)
-        self._weights = {name: teacher.weight for name, teacher in recipe.teachers.items()}
+        self._weights = {name: teacher.weight for name, teacher in recipe.answering.items()}
         self._manners: dict[tuple[str, str, Reasoning], _Manner] = {}
 
     def of(self, prompt: Prompt) -> Iterator[Question]:
-        """Everything that is asked about one prompt: modes, then sample indexes, in order."""
+        """Everything that is asked about one prompt: modes, then sample indexes, in order. Nothing about a finished row."""
+        if prompt.given is not None:
+            return
         recipe = self.recipe
         key = identity.prompt_key(prompt)
         if recipe.respond.assign == "every":
-            names = list(recipe.teachers)
+            names = list(self._weights)
         else:
             names = [identity.chosen_teacher(recipe.seed, key, self._weights)]
         messages = self.templates[prompt.category].apply(prompt.messages)
@@ -134,6 +138,7 @@ def _question(
         prompt_key=key,
         sample_index=index,
         expected=prompt.expected,
+        check=prompt.check,
         sampling=_sampling_text(request),
         requests=(request.key,),
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
+
+import orjson
 
 from tracemill.restore.keys import Key
 
@@ -33,7 +35,7 @@ class Index:
         """End it."""
         self._base.close()
 
-    def want(self, keys: Iterable[Key]) -> None:
+    def want(self, keys: Iterable[tuple[str, str]]) -> None:
         """Ask for prompts; each is asked for once."""
         self._base.executemany("INSERT OR IGNORE INTO prompts VALUES (?, ?, 'missing', NULL, NULL, NULL)", keys)
         self._base.commit()
@@ -68,6 +70,27 @@ class Index:
         self._added += 1
         if self._added % COMMIT_EVERY == 0:
             self._base.commit()
+
+    def offer_hash(self, source: str, key: str, hashed: str) -> None:
+        """The hash of what a source holds, where the text itself is taken from the source again."""
+        self._base.execute(
+            "UPDATE prompts SET state = CASE WHEN state = 'missing' THEN (CASE WHEN pinned IS NULL OR pinned = ?1 THEN"
+            " 'restored' ELSE 'changed' END) WHEN sha256 <> ?1 THEN 'ambiguous' ELSE state END, sha256 = ?1"
+            " WHERE source = ?2 AND key = ?3",
+            (hashed, source, key),
+        )
+
+    def mark_written(self, source: str, key: str) -> None:
+        """Its row has been written: `states` no longer tells of it, `counts` and `record` still do."""
+        self._base.execute("UPDATE prompts SET text = '' WHERE source = ? AND key = ?", (source, key))
+
+    def states(self, source: str, keys: Sequence[str]) -> dict[str, str]:
+        """Those of some keys that are wanted and not written yet, with their states."""
+        found = self._base.execute(
+            "SELECT key, state FROM prompts WHERE source = ? AND text IS NULL AND key IN (SELECT value FROM json_each(?))",
+            (source, orjson.dumps(keys).decode()),
+        )
+        return dict(found.fetchall())
 
     def text(self, key: Key) -> tuple[str, str | None, str | None]:
         """(state, text, sha256) of a prompt that is wanted."""

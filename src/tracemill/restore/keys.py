@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-SOURCES = ("taco", "apps", "code_contests", "codeforces", "lmsys")
+SOURCES = ("taco", "apps", "code_contests", "codeforces", "lmsys", "dapo", "skywork")
 """What can be given as NAME=PATH. Any other name is a set whose questions are found by their hash alone."""
 CODE = {
     "taco": "taco",

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tracemill.errors import UsageError
 from tracemill.legible import quoted
@@ -21,16 +21,30 @@ from tracemill.reading.filters import Wanted, pick_splits
 from tracemill.reading.pieces import batches, pieces
 from tracemill.reading.raw import raw_rows
 from tracemill.reading.shards import Shard
+from tracemill.reading.withheld import withheld_rows
+from tracemill.restore import by_uuid
 from tracemill.restore.index import FOUND, STATES, Index
-from tracemill.restore.keys import BY_HASH, SOURCES, Key, key_of, text_of
-from tracemill.restore.writing import Writers, patched_lines, patched_tables, withheld_rows
+from tracemill.restore.keys import BY_HASH, QUESTIONS, SOURCES, Key, key_of, text_of
+from tracemill.restore.placeholders import SPLITS, question_and_answer
+from tracemill.restore.writing import Writers, line_of, parsed_lines, patched_lines, patched_tables
 from tracemill.storage.fs import REAL, Fs
-from tracemill.storage.parquet import file_sha256, write_rows
+from tracemill.storage.parquet import ParquetFile, file_sha256, read_batches
 
 RECORD = "restored.json"
 KEYS = "restored-keys.parquet"
 KEYS_SCHEMA = pa.schema([(name, pa.string()) for name in ("source", "key", "state", "sha256")])
 COLUMNS = ("messages", "metadata")
+RECORD_ROWS = 10_000
+READ = {
+    "taco": ("question",),
+    "apps": ("question",),
+    "code_contests": ("description",),
+    "codeforces": ("description", "input_format", "output_format", "examples", "note"),
+    "dapo": ("prompt", "reward_model"),
+    "skywork": ("prompt", "reward_model"),
+    "lmsys": ("conversation_id", "conversation", "messages", *QUESTIONS),
+}
+"""Columns of a source that are read; of one under a name of your own, those of lmsys."""
 SPLIT_NAMES = {"valid": "validation", "val": "validation", "dev": "validation"}
 
 
@@ -46,11 +60,18 @@ class RestoreReport:
     """Different prompts by source and state."""
     kept: int
     """Rows in `data/`: those with a prompt."""
+    listed: bool = False
+    """Whether the data was a list of uuids, of which `rows` are different."""
 
     @property
     def left_out(self) -> int:
         """Rows in `withheld/`: those whose prompt was not found."""
         return self.rows - self.kept
+
+    @property
+    def ok(self) -> bool:
+        """False where a list of uuids could not be put together whole."""
+        return not (self.listed and self.left_out)
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values."""
@@ -59,6 +80,7 @@ class RestoreReport:
             "rows": self.rows,
             "kept": self.kept,
             "left_out": self.left_out,
+            "listed": self.listed,
             "withheld": self.withheld,
             "prompts": self.prompts,
         }
@@ -66,6 +88,8 @@ class RestoreReport:
     def to_text(self) -> str:
         """The report for a terminal."""
         lines = [f"{self.rows:,} rows: {self.kept:,} with a prompt in data/, {self.left_out:,} without in withheld/"]
+        if self.listed:
+            lines = [f"{self.rows:,} rows are listed: {self.kept:,} found in data/, {self.left_out:,} not found"]
         for source, states in self.withheld.items():
             told = ", ".join(f"{state} {count:,}" for state, count in states.items())
             lines.append(f"  {source or '(the metadata names no source)':<16} {told}")
@@ -84,11 +108,12 @@ def restore(
     """Put withheld prompts back, from the user's own copies of the sets that they come from.
 
     Rows that have their prompt, or get it, are written to `out/data`; the others to `out/withheld`, out of the way of
-    training. `out/restored.json` records the sources with their sha256, `out/restored-keys.parquet` each prompt's.
+    training. Of a list of uuids the rows themselves are put together in `out/data`, from sources under any name, and a row
+    that is not found is told. `out/restored.json` records the sources with their sha256, `out/restored-keys.parquet` each prompt's.
 
     Args:
-        sources: Paths by name: taco, apps, code_contests, codeforces, lmsys; under any other name, sets whose questions
-            are found by the hash that v3's metadata has.
+        sources: Paths by name: taco, apps, code_contests, codeforces, lmsys, dapo, skywork; under any other name, sets
+            whose questions are found by the hash that v3's metadata has.
         pins: A `restored-keys.parquet` of an earlier run: a prompt that now has another hash is not taken.
     Raises:
         UsageError: `out` is not empty, a path is not there, or no source is given.
@@ -105,14 +130,18 @@ def restore(
     with tempfile.TemporaryDirectory(prefix=".restoring-", dir=place) as scratch:
         index = Index(Path(scratch) / "prompts.sqlite")
         try:
-            _want(shards, index)
+            listed = by_uuid.want(shards, index) if by_uuid.lists_uuids(shards) else None
+            if listed is None:
+                _want(shards, index)
             if pins is not None:
                 _pin(Path(pins), index)
             for name, found in given.items():
-                _offer(name, found, index)
-            report = _write(shards, index, place, Path(scratch), fs)
-            record = [dict(zip(KEYS_SCHEMA.names, line, strict=True)) for line in index.record()]
-            write_rows(place / KEYS, KEYS_SCHEMA, record, fs)
+                by_uuid.offer(found, index) if listed is not None else _offer(name, found, index)
+            if listed is not None:
+                report = _rebuild(listed, given, index, place, Path(scratch), fs)
+            else:
+                report = _write(shards, index, place, Path(scratch), fs)
+            _record(place / KEYS, index, fs)
         finally:
             index.close()
     told = report.to_json() | {"sources": {name: _files(found, fs) for name, found in given.items()}}
@@ -124,6 +153,10 @@ def restore(
 def _want(shards: list[Shard], index: Index) -> None:
     for shard in shards:
         for piece in pieces(shard):
+            if shard.kind == "jsonl":
+                lines = (line_of(row) for row, _ in parsed_lines(piece))
+                index.want(line.key for line in lines if line is not None and line.key is not None)
+                continue
             for batch in batches(piece, COLUMNS):
                 metadata = batch.rows.column("metadata")
                 rows = withheld_rows(batch.rows.column("messages"))
@@ -134,34 +167,53 @@ def _want(shards: list[Shard], index: Index) -> None:
 def _pin(path: Path, index: Index) -> None:
     if not path.is_file():
         raise UsageError(f"pins: {quoted(str(path))} is no file")
-    for line in pq.read_table(path, schema=KEYS_SCHEMA).to_pylist():
-        if line["state"] == FOUND:
-            index.pin(line["source"], line["key"], line["sha256"])
+    try:
+        for batch in read_batches(path, KEYS_SCHEMA.names, batch_rows=RECORD_ROWS):
+            for line in batch.to_pylist():
+                if line["state"] == FOUND:
+                    index.pin(line["source"], line["key"], line["sha256"])
+    except (pa.ArrowException, KeyError, OSError) as exc:
+        raise UsageError(f"pins: {quoted(str(path))} is no {KEYS} of an earlier run: {exc}") from exc
+
+
+def _record(path: Path, index: Index, fs: Fs) -> None:
+    """Write what became of each prompt, some at a time: there may be millions."""
+    lines = index.record()
+    with ParquetFile(path, KEYS_SCHEMA, fs=fs) as file:
+        while some := list(islice(lines, RECORD_ROWS)):
+            file.write(pa.table([pa.array(column, pa.string()) for column in zip(*some, strict=True)], KEYS_SCHEMA))
+        file.finish()
 
 
 def _offer(name: str, shards: list[Shard], index: Index) -> None:
     """Show all of a source to the index."""
     by_hash = index.wanted(BY_HASH) > 0
-    position: Counter[str] = Counter()
     if not by_hash and (name not in SOURCES or not index.wanted(name)):
         return
+    position: Counter[str] = Counter()
     for shard in shards:
         for piece in pieces(shard):
-            for row in raw_rows(piece):
-                key = f"{shard.split}/{position[shard.split]}"
-                position[shard.split] += 1
-                text = text_of(name, row)
-                if text is None:
+            for row in raw_rows(piece, READ.get(name, READ["lmsys"])):
+                split = "train" if name == "dapo" else shard.split  # its one file is not called after its split
+                at = position[split]
+                position[split] += 1
+                if name in SPLITS:
+                    _offer_one(name, f"{split}/{at}", question_and_answer(row), index)
                     continue
+                text = text_of(name, row)
                 if name == "lmsys":
-                    index.offer(name, str(row.get("conversation_id")), text)
+                    _offer_one(name, str(row.get("conversation_id")), text, index)
                 elif name in SOURCES:
-                    index.offer(name, key, text)
-                    for short, long in SPLIT_NAMES.items():
-                        if shard.split == long:
-                            index.offer(name, f"{short}/{position[shard.split] - 1}", text)
-                if by_hash:
-                    index.offer(BY_HASH, sha256(text.encode(errors="surrogatepass")).hexdigest(), text)
+                    _offer_one(name, f"{split}/{at}", text, index)
+                    for short in (short for short, long in SPLIT_NAMES.items() if long == split):
+                        _offer_one(name, f"{short}/{at}", text, index)
+                if by_hash and text is not None:
+                    _offer_one(BY_HASH, sha256(text.encode(errors="surrogatepass")).hexdigest(), text, index)
+
+
+def _offer_one(source: str, key: str, text: str | None, index: Index) -> None:
+    if text is not None:
+        index.offer(source, key, text)
 
 
 def _write(shards: list[Shard], index: Index, out: Path, scratch: Path, fs: Fs) -> RestoreReport:
@@ -184,6 +236,19 @@ def _write(shards: list[Shard], index: Index, out: Path, scratch: Path, fs: Fs) 
     }
     prompts = {source: dict(states) for source, states in index.counts().items()}
     return RestoreReport(out, rows, withheld, prompts, kept)
+
+
+def _rebuild(
+    listed: int, given: Mapping[str, list[Shard]], index: Index, out: Path, scratch: Path, fs: Fs
+) -> RestoreReport:
+    """Write the rows of a list of uuids."""
+    with Writers(scratch, fs) as writers:
+        for found in given.values():
+            by_uuid.write(found, index, writers)
+        kept = writers.finish(out)
+    states = dict(index.counts().get(by_uuid.BY_UUID, {}))
+    told = {by_uuid.BY_UUID: {state: states[state] for state in STATES if states.get(state)}}
+    return RestoreReport(out, sum(states.values()), told, told, kept, listed=True)
 
 
 def _files(shards: list[Shard], fs: Fs) -> list[dict[str, Any]]:

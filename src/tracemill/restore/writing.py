@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import orjson
@@ -16,7 +16,9 @@ import pyarrow.parquet as pq
 from tracemill.reading.arrow_files import held_batches
 from tracemill.reading.json_lines import byte_lines
 from tracemill.reading.pieces import Piece
+from tracemill.reading.withheld import withheld_rows
 from tracemill.restore.keys import Key, key_of
+from tracemill.restore.placeholders import FIELD, filled, is_for_rl, placeholder_key
 from tracemill.storage.fs import Fs
 from tracemill.storage.parquet import ParquetFile
 
@@ -78,8 +80,8 @@ class Writers:
 
 def patched_tables(piece: Piece, look: Look, writers: Writers) -> int:
     """Write a piece of Parquet or Arrow; returns its rows."""
-    rows, name = 0, _named(piece, ".parquet")
-    for batch in _tables(piece):
+    rows, name = 0, named(piece, ".parquet")
+    for batch in raw_tables(piece):
         table, found = _patched(batch, look)
         rows += table.num_rows
         lost = pc.invert(found)
@@ -90,7 +92,7 @@ def patched_tables(piece: Piece, look: Look, writers: Writers) -> int:
     return rows
 
 
-def _named(piece: Piece, suffix: str) -> str:
+def named(piece: Piece, suffix: str) -> str:
     """What a shard's rows are called in the new dataset: as they were, with the directories in the name."""
     shard = piece.shard
     stem = Path(shard.name).name.partition(".")[0]
@@ -102,7 +104,8 @@ def _named(piece: Piece, suffix: str) -> str:
     )
 
 
-def _tables(piece: Piece) -> Any:
+def raw_tables(piece: Piece) -> Iterator[pa.RecordBatch]:
+    """The rows of a piece of Parquet or Arrow as they stand there."""
     if piece.shard.kind == "parquet":
         with pq.ParquetFile(piece.shard.path, page_checksum_verification=True, pre_buffer=False) as file:
             groups = list(range(piece.first, piece.last))
@@ -145,21 +148,6 @@ def _patched(batch: pa.RecordBatch, look: Look) -> tuple[pa.Table, pa.BooleanArr
     return table, pa.array(found)
 
 
-def withheld_rows(messages: pa.ListArray) -> Iterator[tuple[int, int]]:
-    """(row, message) of each row whose first user turn is empty or "-"; messages are numbered in `messages.values`."""
-    offsets = np.asarray(messages.offsets.to_numpy(), np.int64)
-    roles = messages.values.field("role")
-    users = np.flatnonzero(np.asarray(pc.equal(roles, "user").fill_null(False)))
-    users = users[(users >= offsets[0]) & (users < offsets[-1])]
-    owners = np.searchsorted(offsets, users, "right") - 1
-    first = np.flatnonzero(np.diff(owners, prepend=-1))
-    content = messages.values.field("content")
-    lengths = np.asarray(pc.binary_length(content).fill_null(0))
-    for row, message in zip(owners[first].tolist(), users[first].tolist(), strict=True):
-        if lengths[message] <= 8 and (content[message].as_py() or "").strip() in ("", "-"):
-            yield row, message
-
-
 def _replaced(array: pa.Array, places: list[int], texts: list[str]) -> pa.Array:
     mask = np.zeros(len(array), np.bool_)
     mask[places] = True
@@ -173,31 +161,70 @@ def noted(metadata: str, hashed: str) -> str:
     return orjson.dumps(held).decode()
 
 
-def patched_lines(piece: Piece, look: Look, writers: Writers) -> int:
-    """Write a piece of JSON lines; returns its rows. Lines that are no rows are left out."""
-    rows, name = 0, _named(piece, ".jsonl")
+def parsed_lines(piece: Piece) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """(row, line) of each line of a piece that holds an object; others are left out."""
     for _, line in byte_lines(piece):
         try:
             row = orjson.loads(line or b"")
         except orjson.JSONDecodeError:
             continue
-        turns = row.get("messages") if isinstance(row, dict) else None
-        if not isinstance(turns, list):
+        if isinstance(row, dict):
+            yield row, (line or b"").rstrip(b"\r\n") + b"\n"
+
+
+class Line(NamedTuple):
+    """What is known of the prompt of a row that stands in a line."""
+
+    withheld: bool
+    key: Key | None = None
+    metadata: str = "{}"
+
+
+def line_of(row: dict[str, Any]) -> Line | None:
+    """What is known of a row's prompt; None where the line is no row."""
+    if is_for_rl(row):
+        return Line(FIELD in row, placeholder_key(row))
+    turns = row.get("messages")
+    if not isinstance(turns, list):
+        return None
+    user = _first_user(turns)
+    said = user.get("content") if user is not None else "?"
+    if user is None or (said is not None and (not isinstance(said, str) or said.strip() not in ("", "-"))):
+        return Line(False)
+    metadata = row.get("metadata")
+    written = metadata if isinstance(metadata, str) else orjson.dumps(metadata or {}).decode()
+    return Line(True, key_of(written), written)
+
+
+def _first_user(turns: list[Any]) -> dict[str, Any] | None:
+    return next((t for t in turns if isinstance(t, dict) and t.get("role") == "user"), None)
+
+
+def patched_lines(piece: Piece, look: Look, writers: Writers) -> int:
+    """Write a piece of JSON lines; returns its rows. Lines that are no rows are left out."""
+    rows, name = 0, named(piece, ".jsonl")
+    for row, line in parsed_lines(piece):
+        known = line_of(row)
+        if known is None:
             continue
         rows += 1
-        user = next((t for t in turns if isinstance(t, dict) and t.get("role") == "user"), None)
-        said = user.get("content") if user is not None else "?"
-        if user is None or (said is not None and (not isinstance(said, str) or said.strip() not in ("", "-"))):
-            writers.line(KEPT, name, (line or b"").rstrip(b"\r\n") + b"\n")
+        if not known.withheld:
+            writers.line(KEPT, name, line)
             continue
-        metadata = row.get("metadata")
-        written = metadata if isinstance(metadata, str) else orjson.dumps(metadata or {}).decode()
-        text, hashed = look(key_of(written))
-        if text is None:
-            writers.line(WITHHELD, name, (line or b"").rstrip(b"\r\n") + b"\n")
-            continue
-        user["content"] = text
-        after = noted(written, str(hashed))
-        row["metadata"] = after if isinstance(metadata, str) else orjson.loads(after)
-        writers.line(KEPT, name, orjson.dumps(row) + b"\n")
+        text, hashed = look(known.key)
+        if text is None or known.key is None:
+            writers.line(WITHHELD, name, line)
+        else:
+            writers.line(KEPT, name, orjson.dumps(_restored(row, known, text, str(hashed))) + b"\n")
     return rows
+
+
+def _restored(row: dict[str, Any], known: Line, text: str, hashed: str) -> dict[str, Any]:
+    if is_for_rl(row) and known.key is not None:
+        return filled(row, known.key, text, hashed)
+    user = _first_user(row["messages"])
+    assert user is not None, "a withheld prompt stands in a user turn"
+    user["content"] = text
+    after = noted(known.metadata, hashed)
+    row["metadata"] = after if isinstance(row.get("metadata"), str) else orjson.loads(after)
+    return row

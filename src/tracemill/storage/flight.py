@@ -42,7 +42,10 @@ class FlightRecorder:
 
     def set(self, in_flight: int, sent: int, replies: int, tokens: int, cost: float) -> None:
         """Note this process's numbers, those of `Flown`."""
-        _NUMBERS.pack_into(self._mine, 0, *_sum((self._before, Flown(in_flight, sent, replies, tokens, cost))))
+        _, sent_then, replies_then, tokens_then, cost_then = self._before
+        _NUMBERS.pack_into(
+            self._mine, 0, in_flight, sent_then + sent, replies_then + replies, tokens_then + tokens, cost_then + cost
+        )
 
     def all(self) -> Flown:
         """The sums over all processes."""

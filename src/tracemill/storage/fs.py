@@ -37,6 +37,9 @@ CRASH_POINTS = (
     "manifest.copied",
 )
 """Every place where a run can be cut, in the order in which a run passes them."""
+REMOVAL_POINTS = ("remove.recorded", "publish.written", "publish.objects", "manifest.written", "manifest.linked",
+                  "publish.shown", "manifest.copied")  # fmt: skip
+"""The same of taking rows down."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _passes: dict[str, int] = {}

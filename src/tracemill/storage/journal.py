@@ -131,6 +131,12 @@ class Journal:
             return []
         return self._stored(key, number)
 
+    def look_again(self, home: str) -> None:
+        """See what others have stored until now beside one prompt."""
+        known = self._known.get(self._range(home))
+        if known is not None:
+            known.fresh = False
+
     def look_anew(self) -> None:
         """See what others have stored until now."""
         for known in self._known.values():

@@ -1,7 +1,8 @@
 """Where each file of a run lies.
 
-out/  README.md  manifest.json  status.json  data/  rejected/  failed/
-.tracemill/  recipe.yaml  plan.json  templates/  lock  journal/  verdicts.sqlite  flight/  spool/  units/  objects/  manifests/
+out/  README.md  ATTRIBUTION.md  manifest.json  status.json  data/  rejected/  failed/
+.tracemill/  recipe.yaml  plan.json  templates/  translation/  lock  claims  journal/  verdicts.sqlite  flight/  spool/  units/  objects/  manifests/
+             tombstones.json
 """
 
 from __future__ import annotations
@@ -45,6 +46,14 @@ class RunPaths:
         return self.inner / "verdicts.sqlite"
 
     @property
+    def translation(self) -> Path:
+        return self.inner / "translation"
+
+    @property
+    def claims(self) -> Path:
+        return self.inner / "claims"
+
+    @property
     def flight(self) -> Path:
         return self.inner / "flight"
 
@@ -65,6 +74,10 @@ class RunPaths:
         return self.inner / "manifests"
 
     @property
+    def tombstones(self) -> Path:
+        return self.inner / "tombstones.json"
+
+    @property
     def manifest(self) -> Path:
         return self.root / "manifest.json"
 
@@ -75,3 +88,7 @@ class RunPaths:
     @property
     def card(self) -> Path:
         return self.root / "README.md"
+
+    @property
+    def attribution(self) -> Path:
+        return self.root / "ATTRIBUTION.md"

@@ -129,6 +129,8 @@ def roll_forward(paths: RunPaths, fs: Fs = REAL) -> Manifest:
     data = fs.read(paths.manifests / f"{manifest.number:08d}.json")
     if not paths.manifest.exists() or fs.read(paths.manifest) != data:
         fs.replace(paths.card, manifest.content["card"].encode())
+        if "attribution" in manifest.content:
+            fs.replace(paths.attribution, manifest.content["attribution"].encode())
         fs.replace(paths.manifest, data)
     crash_point("manifest.copied")
     kept = {Path(entry["object"]).name for entry in manifest.files}

@@ -6,6 +6,8 @@ A unit is committed when its note `<unit>.json` is in place; without it the unit
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from tracemill.storage.fs import REAL, Fs, crash_point
 from tracemill.storage.parquet import ParquetFile, damage, file_sha256
 
 KINDS = ("kept", "rejected", "failed")
+GROUP = 200
+"""Rows in a row group of a unit's file: what is held in memory until it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +58,43 @@ class UnitStore:
         """Take a unit back: it will be worked again."""
         self.fs.unlink(self.directory / f"{unit}.json")
 
-    def commit(self, unit: str, tables: dict[str, pa.Table], ledger: list[dict[str, Any]]) -> UnitNote:
-        """Write a unit's rows aside, and put them in place; the note comes last."""
+    def commit(self, unit: str, tables: Iterable[tuple[str, pa.Table]], ledger: list[dict[str, Any]]) -> UnitNote:
+        """Write a unit's rows aside, and put them in place; the note comes last.
+
+        Args:
+            tables: Some rows at a time, each with their kind: "kept", "rejected" or "failed".
+        """
         self.fs.mkdir(self.directory)
         files: dict[str, dict[str, Any]] = {}
-        for kind, table in tables.items():
-            if table.num_rows == 0:
-                continue
-            aside = self.directory / f".{unit}.{kind}.tmp"
-            with ParquetFile(aside, table.schema, fs=self.fs, passing=True) as file:
-                file.write(table)
+        with ExitStack() as stack:
+            open_files: dict[str, ParquetFile] = {}
+            for kind, table in tables:
+                if table.num_rows == 0:
+                    continue
+                if kind not in open_files:
+                    file = ParquetFile(self._aside(unit, kind), table.schema, GROUP, self.fs, passing=True)
+                    open_files[kind] = stack.enter_context(file)
+                open_files[kind].write(table)
+            for kind, file in open_files.items():
                 part = file.finish()
-            files[kind] = {
-                "name": f"{unit}.{kind}.parquet",
-                "rows": part.rows,
-                "bytes": part.bytes,
-                "sha256": part.sha256,
-            }
+                files[kind] = {
+                    "name": f"{unit}.{kind}.parquet",
+                    "rows": part.rows,
+                    "bytes": part.bytes,
+                    "sha256": part.sha256,
+                }
         crash_point("unit.written")
         for kind, entry in files.items():
-            self.fs.rename(self.directory / f".{unit}.{kind}.tmp", self.directory / entry["name"])
+            self.fs.rename(self._aside(unit, kind), self.directory / entry["name"])
         crash_point("unit.renamed")
         note = UnitNote(unit, files, ledger)
         text = json.dumps({"unit": unit, "files": files, "ledger": ledger}, sort_keys=True)
         self.fs.replace(self.directory / f"{unit}.json", text.encode())
         crash_point("unit.committed")
         return note
+
+    def _aside(self, unit: str, kind: str) -> Path:
+        return self.directory / f".{unit}.{kind}.tmp"
 
     def check(self, note: UnitNote) -> str | None:
         """What is wrong with a unit's files, found by reading them whole."""

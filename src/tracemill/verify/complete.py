@@ -20,8 +20,13 @@ HEADS = (*(opening for opening, _ in TAGS), CHANNEL)
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """Refuses answers that lack a part, or hold one that they should not."""
+    """Refuses answers that lack a part, or hold one that they should not.
 
+    Args:
+        any_turn: A trace in any of the assistant's turns will do: who calls tools may think before the call alone.
+    """
+
+    any_turn: bool = False
     name: ClassVar[str] = "complete"
     drops: ClassVar[frozenset[str]] = frozenset(
         {
@@ -48,7 +53,7 @@ class Complete:
             return Drop("empty", f"no visible answer after {len(sample.requests)} requests")
         if turn.content.lstrip().startswith(HEADS):
             return Drop("trace_ambiguous", f"the visible answer begins as a trace does: {turn.content.lstrip()[:40]}")
-        if sample.reasoning == "on" and not turn.reasoning:
+        if sample.reasoning == "on" and not turn.reasoning and not (self.any_turn and _thinks(sample)):
             return Drop("trace_missing", "reasoning was asked for, and none came")
         if turn.reasoning is not None and CLOSE in turn.reasoning:
             return Drop(
@@ -59,3 +64,8 @@ class Complete:
         except LossyConversion as exc:
             return Drop("unwritable", str(exc))
         return sample
+
+
+def _thinks(sample: Sample) -> bool:
+    """Whether any turn of the assistant holds a trace."""
+    return any(message.reasoning for message in sample.messages if message.role == "assistant")

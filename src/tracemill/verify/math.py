@@ -5,16 +5,15 @@ What they read: a sample whose last message says `... \boxed{10}`, and for `Math
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
-from tracemill.errors import RecipeError, TracemillError
-from tracemill.record import Sample, Verdict
+from tracemill.record import Sample
 from tracemill.step import Drop
 from tracemill.verify.boxed import final_answer
 from tracemill.verify.math_checker import MathChecker
+from tracemill.verify.votes import DROPS, check_threshold, counted, passed, short
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +27,15 @@ class MathAnswer:
     async def __call__(self, sample: Sample, /) -> Sample | Drop:
         found = visible_answer(sample)
         if not found:
-            return Drop("no_boxed_answer", "the last box is empty" if found == "" else "no box in the visible answer")
+            return _no_answer(found)
         if sample.expected is None:
-            return Drop("undecided", f"found {_short(found)}, but no expected answer is known")
+            return Drop("undecided", f"found {short(found)}, but no expected answer is known")
         answer = await self.checker.same(sample.expected, found)
         why = f"{answer.method}: {answer.detail}" if answer.detail else answer.method
         if answer.equal:
-            return _passed(sample, f"{_short(sample.expected)} = {_short(found)} ({why})")
+            return passed(sample, self.name, f"{short(sample.expected)} = {short(found)} ({why})")
         reason = "wrong_answer" if answer.decided else "undecided"
-        return Drop(reason, f"expected {_short(sample.expected)}, found {_short(found)} ({why})")
+        return Drop(reason, f"expected {short(sample.expected)}, found {short(found)} ({why})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +54,10 @@ class MathMajority:
     checker: MathChecker
     threshold: float
     name: ClassVar[str] = "verify_math"
-    drops: ClassVar[frozenset[str]] = frozenset({"no_boxed_answer", "low_agreement", "tie", "minority_answer"})
+    drops: ClassVar[frozenset[str]] = DROPS | {"no_boxed_answer"}
 
     def __post_init__(self) -> None:
-        if not 0 < self.threshold <= 1:
-            raise RecipeError(f"verify_math: threshold is {self.threshold}; it must be over 0 and at most 1.")
+        check_threshold(self.name, self.threshold)
 
     async def __call__(self, samples: Sequence[Sample], asked: int, /) -> Sequence[Sample | Drop]:
         """One result per sample, in order.
@@ -67,20 +65,10 @@ class MathMajority:
         Raises:
             TracemillError: More samples came than were asked for.
         """
-        if len(samples) > asked:
-            raise TracemillError(f"verify_math: {len(samples)} samples of one prompt, but {asked} were asked for.")
-        if asked < 2:
-            return [Drop("low_agreement", "one sample was asked for; a vote needs two") for _ in samples]
         found = [visible_answer(sample) for sample in samples]
         classes = await self._classes({answer for answer in found if answer})
-        votes = Counter(classes[answer] for answer in found if answer)
-        ranked = sorted(votes.items(), key=lambda vote: (-vote[1], len(vote[0]), vote[0]))
-        return [
-            self._judged(sample, classes[answer], ranked, asked)
-            if answer
-            else Drop("no_boxed_answer", "the last box is empty" if answer == "" else "no box in the visible answer")
-            for sample, answer in zip(samples, found, strict=True)
-        ]
+        answers = [answer or _no_answer(answer) for answer in found]
+        return counted(self.name, samples, answers, classes, asked, self.threshold)
 
     async def _classes(self, answers: set[str]) -> dict[str, str]:
         """For each answer the one that speaks for its class: the shortest, and of those the first by code points.
@@ -99,18 +87,6 @@ class MathMajority:
                 speaks[answer] = answer
         return speaks
 
-    def _judged(self, sample: Sample, answer: str, ranked: list[tuple[str, int]], asked: int) -> Sample | Drop:
-        winner, most = ranked[0]
-        first = [speaker for speaker, count in ranked if count == most]
-        agree = f"{most} of {asked} agree on {_short(winner)}"
-        if len(first) > 1:
-            return Drop("tie", f"{most} of {asked} each for {', '.join(map(_short, first[:4]))}")
-        if most < self.threshold * asked - 1e-9:  # 0.7 * 10 is a little more than 7
-            return Drop("low_agreement", f"{agree}, below {self.threshold:g}")
-        if answer != winner:
-            return Drop("minority_answer", f"{agree}, {dict(ranked)[answer]} of {asked} on {_short(answer)}")
-        return _passed(sample, agree)
-
 
 def visible_answer(sample: Sample) -> str | None:
     """The last box in what the assistant's last message shows, never in its trace; None where there is none."""
@@ -118,11 +94,5 @@ def visible_answer(sample: Sample) -> str | None:
     return final_answer(spoken[-1]) if spoken else None
 
 
-def _passed(sample: Sample, evidence: str) -> Sample:
-    return replace(sample, verdicts=(*sample.verdicts, Verdict("verify_math", True, evidence)))
-
-
-def _short(text: str) -> str:
-    """An answer on one line of evidence, at most 80 characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= 80 else line[:77] + "..."
+def _no_answer(found: str | None) -> Drop:
+    return Drop("no_boxed_answer", "the last box is empty" if found == "" else "no box in the visible answer")

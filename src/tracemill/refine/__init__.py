@@ -1,1 +1,0 @@
-"""Quality filters over rows: duplicates."""

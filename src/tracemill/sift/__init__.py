@@ -1,0 +1,1 @@
+"""Quality filters over rows: which are wanted, which were checked, and duplicates."""

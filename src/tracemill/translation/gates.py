@@ -1,0 +1,93 @@
+"""The gates of one segment: what the text alone tells, then what the language file and the identifier tell."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tracemill.identify import identify
+from tracemill.languages import Language, codes
+from tracemill.recipe import Gates
+from tracemill.segments.gates import judge
+from tracemill.segments.masks import Masked
+from tracemill.segments.problem import REASONS, Problem
+from tracemill.segments.rules import Rules
+
+OWN_REASONS: dict[str, str] = {
+    "truncated": "the reply was cut at its limit",
+    "glossary": "a word of the glossary is translated otherwise",
+    "register": "the reader is not addressed as the language file says",
+    "language": "it is in another language",
+    "endpoint": "no model gave an answer that can be used",
+    "trace": "the trace or a tool call is not that of the source",
+}
+LONG = 60
+"""Letters of prose under which a segment is refused only as one of the run's own languages, or as another that we have a
+file for and with certainty: of a short line any engine may say that it is in a language that nobody asked for. Set on
+lines of GSM8K, MBPP and MT-Bench; see bench/translate_yield.py."""
+SURE = 0.8
+DROPS = frozenset({*REASONS, *OWN_REASONS})
+"""Every reason for which a row may be dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a translation is not taken."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class SegmentGates:
+    """Judges the translations of one language.
+
+    Args:
+        among: The run's languages.
+    """
+
+    settings: Gates
+    source: Language
+    target: Language
+    among: tuple[str, ...]
+    glossary: dict[str, str]
+    rules: Rules
+
+    def judge(self, masked: Masked, reply: str, *, bracketed: bool = True) -> str | Refused:
+        """The translation with everything masked put back, or why it is refused."""
+        text = judge(masked, reply, self.rules, bracketed)
+        if isinstance(text, Problem):
+            return Refused(text.reason, text.detail)
+        for term, wanted in self.terms(masked.source).items():
+            if wanted.casefold() not in text.casefold():
+                return Refused("glossary", f"{term} is not translated as {wanted}")
+        register = self.target.register_
+        if self.settings.address and register is not None and (found := register.breaches(text)):
+            return Refused("register", f"{register.wanted} is wanted, found {found[0]!r}")
+        if self.settings.language and 3 * len(text) >= self.settings.language_letters:
+            verdict = identify(text, self.among)
+            sure = verdict.score >= SURE and verdict.language in codes()
+            likely = verdict.letters >= LONG or verdict.language in self.among or sure
+            if likely and verdict.letters >= self.settings.language_letters and verdict.denies(self.target.code):
+                return Refused("language", f"{verdict.language} ({verdict.score:.2f}) in {text[:80]!r}")
+        return text
+
+    def judge_own(self, masked: Masked, text: str) -> str | Refused:
+        """The same for a translation whose spans stand in it as they are, as people write: spans that the source has
+        must be there, byte for byte and as often.
+        """
+        hidden = text
+        for number, span in enumerate(masked.spans, 1):
+            hidden = hidden.replace(span, f"⟦{number}⟧", 1)
+        return self.judge(masked, hidden, bracketed=False)
+
+    def terms(self, text: str) -> dict[str, str]:
+        """The words of the glossary that stand in a text."""
+        if not self.glossary:
+            return {}
+        folded = text.casefold()
+        return {
+            term: wanted
+            for term, wanted in self.glossary.items()
+            if re.search(rf"(?<!\w){re.escape(term.casefold())}(?!\w)", folded)
+        }

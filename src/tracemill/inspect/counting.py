@@ -94,7 +94,9 @@ def _counter(tokenizer: str) -> Callable[[Block], Ints]:
     try:
         from tokenizers import Tokenizer  # type: ignore[import-not-found,unused-ignore]
     except ImportError as exc:
-        raise MissingExtra("to count tokens, install the library of tokenizers: pip install 'tracemill[tokens]'") from exc
+        raise MissingExtra(
+            "to count tokens, install the library of tokenizers: pip install 'tracemill[tokens]'"
+        ) from exc
     path = Path(tokenizer) / "tokenizer.json" if Path(tokenizer).is_dir() else Path(tokenizer)
     try:
         made = Tokenizer.from_file(str(path))

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from tracemill.report.doctor import doctor
     from tracemill.report.explain import Life, explain
     from tracemill.report.status import Status, status
-    from tracemill.restore.run import restore
+    from tracemill.restoring.run import restore
     from tracemill.schema import SCHEMA
     from tracemill.search.run import ContainsReport, contains
     from tracemill.takedown.report import RemoveReport
@@ -195,7 +195,7 @@ _HOMES = {
     "open": "reading.dataset",
     "refine": "refinery",
     "remove": "takedown.run",
-    "restore": "restore.run",
+    "restore": "restoring.run",
     "stats": "inspect.stats",
     "status": "report.status",
     "to_layout": "layouts",

@@ -25,7 +25,7 @@ FLOORS = (
     ("inspect", "evaluate"),
     ("rework",),
     ("charter", "engines"),
-    ("mill", "upkeep", "restore", "takedown", "search"),
+    ("mill", "upkeep", "restoring", "takedown", "search"),
     ("exchange", "estimate", "report", "refinery"),
     ("multilingual",),
     ("__init__",),

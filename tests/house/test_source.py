@@ -83,7 +83,7 @@ MAY_TOUCH = {
     ("reading", "open"): "reads the user's data",
     ("reading", "read_text"): "reads a card that the Hub's library has fetched",
     ("recipe_file", "open"): "reads the user's recipe",
-    ("restore", "TemporaryDirectory"): "prompts that were found, and files before they have their names",
+    ("restoring", "TemporaryDirectory"): "prompts that were found, and files before they have their names",
     ("report", "read_bytes"): "reads only; the audit looks at files as any reader would",
     ("report", "read_text"): "reads only; the audit looks at files as any reader would",
     ("report", "TemporaryDirectory"): "where the audit works the units again",

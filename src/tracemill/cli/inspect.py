@@ -12,7 +12,7 @@ from tracemill.errors import UsageError
 from tracemill.inspect.stats import stats
 from tracemill.inspect.validate import validate
 from tracemill.legible import printable, quoted
-from tracemill.restore.run import restore
+from tracemill.restoring.run import restore
 from tracemill.storage.fs import REAL
 
 

@@ -1,8 +1,8 @@
 """Where each file of a run lies.
 
 out/  README.md  ATTRIBUTION.md  manifest.json  status.json  data/  rejected/  failed/
-.tracemill/  recipe.yaml  plan.json  templates/  translation/  lock  claims  journal/  verdicts.sqlite  flight/  spool/  units/  objects/  manifests/
-             tombstones.json
+.tracemill/  recipe.yaml  plan.json  templates/  translation/  lock  claims  journal/  verdicts.sqlite  flight/
+             spool/  units/  objects/  manifests/  tombstones.json
 """
 
 from __future__ import annotations

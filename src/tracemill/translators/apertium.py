@@ -18,6 +18,8 @@ CODES = {
 """Apertium's codes by ours; it writes either."""
 INSTALL = "install it with its languages, e.g.: apt-get install apertium apertium-eng-spa"
 MOST_STEPS = 3
+PIPED = ("sh", "-c", 'cat | apertium -u "$0" | cat')
+"""Apertium opens its standard input by name, which cannot be done with the socket that uvloop gives a program."""
 
 
 def modes() -> tuple[str, ...]:
@@ -72,9 +74,7 @@ def apertium(pairs: Iterable[tuple[str, str]], there: Sequence[str] | None = Non
             raise TranslatorError(
                 f"no modes of Apertium lead from {source} to {target}; installed are {', '.join(there) or 'none'}"
             )
-        programs[source, target] = [
-            Program(("apertium", "-u", mode), life="batch", apart=True, markers=1) for mode in way
-        ]
+        programs[source, target] = [Program((*PIPED, mode), life="batch", apart=True, markers=1) for mode in way]
     return CommandTranslator(programs)
 
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 from tracemill.reading.pieces import pieces
 from tracemill.reading.raw import raw_rows
 from tracemill.reading.shards import Shard
-from tracemill.restore.index import FOUND, Index
-from tracemill.restore.writing import KEPT, Writers, named, parsed_lines, raw_tables
+from tracemill.restoring.index import FOUND, Index
+from tracemill.restoring.writing import KEPT, Writers, named, parsed_lines, raw_tables
 
 BY_UUID = "uuid"
 ROW_FIELDS = frozenset({"messages", "input", "conversation", "responses_create_params", "_hf_placeholder"})

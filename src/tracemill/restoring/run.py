@@ -22,11 +22,11 @@ from tracemill.reading.pieces import batches, pieces
 from tracemill.reading.raw import raw_rows
 from tracemill.reading.shards import Shard
 from tracemill.reading.withheld import withheld_rows
-from tracemill.restore import by_uuid
-from tracemill.restore.index import FOUND, STATES, Index
-from tracemill.restore.keys import BY_HASH, QUESTIONS, SOURCES, Key, key_of, text_of
-from tracemill.restore.placeholders import SPLITS, question_and_answer
-from tracemill.restore.writing import Writers, line_of, parsed_lines, patched_lines, patched_tables
+from tracemill.restoring import by_uuid
+from tracemill.restoring.index import FOUND, STATES, Index
+from tracemill.restoring.keys import BY_HASH, QUESTIONS, SOURCES, Key, key_of, text_of
+from tracemill.restoring.placeholders import SPLITS, question_and_answer
+from tracemill.restoring.writing import Writers, line_of, parsed_lines, patched_lines, patched_tables
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.parquet import ParquetFile, file_sha256, read_batches
 

@@ -17,8 +17,8 @@ from tracemill.reading.arrow_files import held_batches
 from tracemill.reading.json_lines import byte_lines
 from tracemill.reading.pieces import Piece
 from tracemill.reading.withheld import withheld_rows
-from tracemill.restore.keys import Key, key_of
-from tracemill.restore.placeholders import FIELD, filled, is_for_rl, placeholder_key
+from tracemill.restoring.keys import Key, key_of
+from tracemill.restoring.placeholders import FIELD, filled, is_for_rl, placeholder_key
 from tracemill.storage.fs import Fs
 from tracemill.storage.parquet import ParquetFile
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from tracemill.restore.keys import Key
+from tracemill.restoring.keys import Key
 
 FOUND, MISSING, AMBIGUOUS, CHANGED = "restored", "missing", "ambiguous", "changed"
 STATES = (FOUND, MISSING, AMBIGUOUS, CHANGED)

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from tracemill.restore.keys import Key
+from tracemill.restoring.keys import Key
 
 FIELD = "_hf_placeholder"
 REQUEST = "responses_create_params"

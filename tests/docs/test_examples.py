@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from tracemill.cli.app import app
@@ -81,9 +82,11 @@ def test_the_commands_of_a_page_exist(page):
         if program == "make":
             assert words[0] in targets, line
         elif not words[0].startswith("-"):
-            assert words[0] in group.commands, line
-            command = group.commands[words[0]]
-            context = command.make_context(words[0], words[1:], resilient_parsing=False)
+            command = group
+            while isinstance(command, TyperGroup):
+                assert words[0] in command.commands, line
+                command = command.commands[words.pop(0)]
+            context = command.make_context("", words, resilient_parsing=False)
             assert context.args == [], line
 
 

@@ -20,7 +20,11 @@ from tracemill.sandbox import Standing, find_sandbox
 
 EXTRAS: Mapping[str, str] = {
     "code": "parsing code, which every check of code begins with",
+    "eval": "`tracemill eval translation`: BLEU, chrF++ and likeness of meaning",
     "hub": "datasets named by their Hub id; `load_dataset` on what comes out",
+    "lingua": "telling the language of very short texts",
+    "mt": "translation by a local model of CTranslate2",
+    "tokens": "`tracemill stats --tokenizer`",
     "dev": "working on Tracemill itself",
 }
 """What each extra is for. A test holds that every extra is here."""

@@ -13,8 +13,8 @@ from math import inf
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LOOK_EVERY = 0.05
-"""Seconds between two looks at the memory."""
+LOOK_EVERY = 0.2
+"""Seconds between two looks at the memory. Each holds the other process up for some milliseconds."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.processes import ROOT
-from tracemill.models.wire import Failure, Reply, Request
-from tracemill.recipe import Recipe, Rows, Teacher, Translate
+from tracemill.models.wire import Ask, Failure, Reply, Request
+from tracemill.recipe import Back, Recipe, Rows, Teacher, Translate
 from tracemill.record import Message, Sample, Usage
 from tracemill.testing.translator import Pretender
 from tracemill.translation.stage import Translator, setup
@@ -103,14 +103,20 @@ class Bad:
         return self.replies[request.key]
 
 
-def translator(ask: Bad, codes: tuple[str, ...]) -> Translator:
-    """Ours, with a route of two models."""
+def translator(ask: Ask, codes: tuple[str, ...], back: bool = False) -> Translator:
+    """Ours, with a route of two models.
+
+    Args:
+        back: Whether what passes the gates is translated back, by a third one.
+    """
     recipe = Recipe(
         name="bench",
         license="CC0-1.0",
         prompts=(Rows(rows="."),),
-        teachers={name: Teacher(url="http://127.0.0.1:1/v1", model=name) for name in ("small", "large")},
-        translate=Translate(to=codes, routes={"default": ("small", "large")}),
+        teachers={name: Teacher(url="http://127.0.0.1:1/v1", model=name) for name in ("small", "large", "back")},
+        translate=Translate(
+            to=codes, routes={"default": ("small", "large")}, back=Back(teacher="back") if back else None
+        ),
     )
     made = setup(recipe)
     assert made is not None  # the recipe translates

@@ -56,13 +56,12 @@ MEANINGS: dict[str, str] = {
     "Fields.category": "Category of the row.",
     "Fields.language": "Language of the row.",
     "CodeFields.language": "Language of the answers.",
-    "GeneratedPrompts.generate": "The generator.",
     "GeneratedPrompts.name": "Name of the source, kept in every row as `source`.",
-    "GeneratedPrompts.count": "How many problems to make.",
-    "GeneratedPrompts.seed": "Another seed makes other problems.",
-    "GeneratedPrompts.families": f"Only problems of these families: {', '.join(sorted(FAMILIES))}. Left out: all.",
-    "GeneratedPrompts.difficulties": "Only problems of these levels.",
-    "GeneratedPrompts.license": "Licence of the problems, kept in every row as `source_license`.",
+    "GeneratedPrompts.count": "How many prompts to make.",
+    "GeneratedPrompts.seed": "Another seed makes other prompts.",
+    "GeneratedPrompts.families": f"Of math: only problems of these families: {', '.join(sorted(FAMILIES))}. Left out: all.",
+    "GeneratedPrompts.difficulties": "Of math: only problems of these levels.",
+    "GeneratedPrompts.license": "Licence of the prompts, kept in every row as `source_license`.",
     "Sampling.temperature": "Temperature.",
     "Sampling.top_p": "Nucleus sampling.",
     "Sampling.top_k": "The most likely tokens to draw from; -1 is all of them, for servers that read it so.",
@@ -127,6 +126,7 @@ Building again in the same directory asks only what is not stored.
 | `max_tokens`, lowered | nothing |
 | `max_tokens`, raised | replies that had been cut off below the new limit |
 | `respond.samples`, raised, with one teacher to a prompt | the new samples |
+| `respond.agree`, `respond.ahead` | samples that the new rounds want and that were never asked |
 | `respond.reasoning`, from `on` or `off` to `both` | the new mode |
 | `prompts` and `--limit` | prompts that were never asked |
 | a teacher added, or a `weight` changed | the prompts that now go to another teacher |

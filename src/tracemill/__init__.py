@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tracemill.estimate.forecast import Forecast, forecast
     from tracemill.exchange.exporting import export_requests
     from tracemill.exchange.importing import import_answers
+    from tracemill.glean.run import GleanReport, glean
     from tracemill.inspect.stats import stats
     from tracemill.inspect.validate import measure, validate
     from tracemill.layouts import from_layout, to_layout
@@ -85,6 +86,7 @@ __all__ = [
     "Fields",
     "Forecast",
     "GeneratedPrompts",
+    "GleanReport",
     "Interrupted",
     "JudgeUntrusted",
     "Life",
@@ -123,6 +125,7 @@ __all__ = [
     "export_requests",
     "forecast",
     "from_layout",
+    "glean",
     "import_answers",
     "load_recipe",
     "measure",
@@ -151,6 +154,7 @@ _HOMES = {
     "Fields": "recipe",
     "Forecast": "estimate.forecast",
     "GeneratedPrompts": "recipe",
+    "GleanReport": "glean.run",
     "Interrupted": "errors",
     "JudgeUntrusted": "errors",
     "Life": "report.explain",
@@ -189,6 +193,7 @@ _HOMES = {
     "export_requests": "exchange.exporting",
     "forecast": "estimate.forecast",
     "from_layout": "layouts",
+    "glean": "glean.run",
     "import_answers": "exchange.importing",
     "load_recipe": "recipe_file",
     "measure": "inspect.validate",

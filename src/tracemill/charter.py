@@ -17,10 +17,9 @@ from tracemill.plan import Plan
 from tracemill.recipe import Recipe
 from tracemill.recipe_file import recipe_from
 from tracemill.respond.templates import PLACEHOLDER
-from tracemill.rework.plan import plan_at
+from tracemill.rework.which import plan_at
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.layout import RunPaths
-from tracemill.translation.own import keep, with_own
 
 
 def with_own_templates(paths: RunPaths, recipe: Recipe, plan: Plan, fs: Fs = REAL) -> Recipe:
@@ -45,6 +44,8 @@ def with_own_templates(paths: RunPaths, recipe: Recipe, plan: Plan, fs: Fs = REA
     own = _with_files(paths, recipe, names, rubrics)
     if plan.translation is None:
         return own
+    from tracemill.translation.own import keep, with_own
+
     return with_own(own, paths.translation, keep(paths.translation, plan.translation, fs))
 
 
@@ -67,6 +68,8 @@ def write_charter(paths: RunPaths, plan: Plan, recipe: Recipe, fs: Fs = REAL) ->
         "rubrics": {category: Path(file).name for category, file in judge.rubrics.items()} if judge else {},
     }
     if plan.translation is not None:
+        from tracemill.translation.own import keep
+
         told["translation"] = keep(paths.translation, plan.translation, fs)
     fs.replace(paths.plan, json.dumps(told).encode())
     fs.replace(paths.recipe, yaml.safe_dump(written, sort_keys=False, allow_unicode=True).encode())
@@ -90,6 +93,8 @@ def open_plan(root: str | Path, fs: Fs = REAL) -> tuple[RunPaths, Plan]:
         own = (told.get("templates", {}), told.get("rubrics", {}))
         recipe = _with_files(paths, recipe_from(told["recipe"], at.name), *own)
         if "translation" in told:
+            from tracemill.translation.own import with_own
+
             recipe = with_own(recipe, paths.translation, told["translation"])
         return paths, plan_at(recipe, spool, limit, fs)
     except CorruptRun:

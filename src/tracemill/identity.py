@@ -73,9 +73,12 @@ def input_uuid(source: str, where: str) -> str:
     return str(uuid.uuid5(NAMESPACE, canonical(["input", source, where]).decode()))
 
 
-def wire_seed(run_seed: int, key: str, reasoning: str, index: int, retry: int = 0) -> int:
-    """The seed sent with one request: 0 <= seed < 2**31, another one for each sample and each time it is asked anew."""
-    hashed = sha256(canonical(["seed", run_seed, key, reasoning, index, retry])).digest()
+def wire_seed(run_seed: int, key: str, reasoning: str, index: int, retry: int = 0, step: int = 0) -> int:
+    """The seed sent with one request: 0 <= seed < 2**31, another one for each sample, each of its steps, and each time
+    that one is asked anew.
+    """
+    told = ["seed", run_seed, key, reasoning, index, retry, *([step] if step else [])]
+    hashed = sha256(canonical(told)).digest()
     return int.from_bytes(hashed[:8], "big") % (1 << SEED_BITS)
 
 

@@ -16,13 +16,13 @@ from tracemill.engines.messages import Progress
 from tracemill.engines.meter import Meter
 from tracemill.engines.signals import Signals
 from tracemill.errors import CorruptRun, EndpointError, RecipeError, UsageError
-from tracemill.gather.spool import Spool, Unit, open_spool
+from tracemill.gather.spool import RowReader, Spool, Unit, open_spool
 from tracemill.legible import one_line, quoted
 from tracemill.models.budget import Account, paid, spent_before, total
 from tracemill.plan import Plan
 from tracemill.publish.dataset import publication, publish
-from tracemill.reading.rows import DatasetRows
 from tracemill.recipe import Recipe, secret_texts
+from tracemill.recipe.translate import STAGE as TRANSLATE
 from tracemill.storage import flight
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.journal import Journal
@@ -32,7 +32,6 @@ from tracemill.storage.machine import check_machine
 from tracemill.storage.manifest import Manifest, newest, roll_forward
 from tracemill.storage.tombstones import Tombstones
 from tracemill.storage.units import UnitNote, UnitStore
-from tracemill.translation.stage import STAGE as TRANSLATE
 
 OF_THE_ROW = frozenset({"too_long", "oversize"})
 """Failures that tell of the prompt or its reply alone: a run of nothing else has an outcome, and is published. Where every
@@ -206,7 +205,7 @@ class Run:
         spool = open_spool(
             *(self.paths.spool, self.recipe, self.limit, self.fs),
             lambda n: self.watch.note(f"{n:,} rows read"),
-            DatasetRows() if self.recipe.has_rows else None,
+            _row_reader(self.recipe),
         )
         refuse_nothing(spool, self.fs)
         for source in spool.inputs:
@@ -371,3 +370,11 @@ def _report(paths: RunPaths, manifest: Manifest, sent: int, spent: dict[str, Acc
     if taken_down:
         lost["remove: taken down"] = taken_down
     return BuildReport(paths.root, sum(splits.values()), splits, lost, sent, manifest.number, spent)
+
+
+def _row_reader(recipe: Recipe) -> RowReader | None:
+    if not recipe.has_rows:
+        return None
+    from tracemill.reading.rows import DatasetRows
+
+    return DatasetRows()

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from tracemill import identity
 from tracemill.fate import Failed, Fate, Outcome, Rejected, count, ended, place_of
@@ -19,15 +19,17 @@ from tracemill.gather.spool import Spool, Unit
 from tracemill.ledger import Ledger
 from tracemill.models.wire import Ask, Failure
 from tracemill.recipe import Recipe
+from tracemill.recipe.translate import STAGE as TRANSLATE
 from tracemill.record import Prompt, Sample
 from tracemill.respond import answer as respond
+from tracemill.respond import episode
+from tracemill.respond.acting import parts
+from tracemill.respond.agreement import all_ended, in_rounds
 from tracemill.respond.templates import Template, load_templates
 from tracemill.sift import duplicates
 from tracemill.step import Drop, SiblingStep, Step
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.units import UnitNote, UnitStore
-from tracemill.translation.stage import STAGE as TRANSLATE
-from tracemill.translation.stage import Setup, Translator, setup
 from tracemill.verify.checks import checks_of, concerns, to_judge, votes_on
 from tracemill.verify.complete import Complete
 from tracemill.verify.judge import Judge
@@ -36,10 +38,14 @@ from tracemill.verify.math_checker import MathChecker
 from tracemill.verify.rubric import Rubric, frame, load_rubrics
 from tracemill.verify.sound import Sound
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from tracemill.translation.stage import Setup, Translator
 
 READ = "read"
 """The stage of rows that were finished when they came in."""
+AGREE = "agree"
+"""The stage that lets no more samples of a prompt through than have to agree."""
+SURPLUS = "surplus"
 
 ROWS_VERSION = 3
 """Raised when the same replies would give other rows, so that units are worked again. Replies are not asked again."""
@@ -64,6 +70,7 @@ class Plan:
             self.limit,
             templates,
             *([frame(), {c: r.to_yaml() for c, r in self.rubrics.items()}] if self.rubrics else []),
+            *([parts()] if self.recipe.respond.roles() else []),
         ]
         return identity.digest([*told, self.translation.identity()] if self.translation else told)
 
@@ -111,6 +118,10 @@ class Plan:
     @cached_property
     def translation(self) -> Setup | None:
         """What is needed to translate; None where nothing is to be."""
+        if self.recipe.translate is None:
+            return None
+        from tracemill.translation.stage import setup  # with it come languages and their identification
+
         return setup(self.recipe)
 
     def uuids(self, prompt: Prompt) -> list[str]:
@@ -150,7 +161,7 @@ class Pipeline:
         self.votes: tuple[SiblingStep, ...] = checks.votes
         self.judge = checks.judge
         self._window = asyncio.Semaphore(window)
-        self.translator = Translator(plan.translation, ask) if plan.translation else None
+        self.translator = _translator(plan.translation, ask)
         self._translating = asyncio.Semaphore(max(4, window // 4))
 
     async def work(
@@ -206,7 +217,7 @@ class Pipeline:
         finally:
             if self.translator is None or broken:
                 all_begun()
-            results = await _all(tasks)
+            results = await all_ended(tasks)
         fates = self._without_duplicates([fate for of_prompt in results for fate in of_prompt], ledger)
         if self.translator is not None:
             fates = await self._in_other_languages(self.translator, fates, ledger, tell, all_begun)
@@ -229,28 +240,56 @@ class Pipeline:
         place = (respond.STAGE, prompt.category, prompt.language)
         ledger.taken[place] += 1
         ledger.spawned[place] += len(asked) - 1
-        if len(asked) == 1:
-            fates = [await self._sample(asked[0], ledger)]
+        if self.plan.recipe.respond.agree is not None:
+            modes = dict.fromkeys(question.request.reasoning for question in asked)
+            of_modes = [[question for question in asked if question.request.reasoning == mode] for mode in modes]
+            rounds = [asyncio.create_task(self._until_agreed(questions, ledger)) for questions in of_modes]
+            fates = [fate for of_mode in await all_ended(rounds) for fate in of_mode]
+        elif len(asked) == 1:
+            fates = await self._vote([await self._sample(asked[0], ledger)], ledger)
         else:
-            fates = await _all([asyncio.create_task(self._sample(question, ledger)) for question in asked])
-        fates = await self._vote(fates, ledger)
+            fates = await all_ended([asyncio.create_task(self._sample(question, ledger)) for question in asked])
+            fates = await self._vote(fates, ledger)
         tell(fates)
+        return fates
+
+    async def _until_agreed(self, questions: Sequence[respond.Question], ledger: Ledger) -> list[Fate]:
+        """Samples of one mode, asked for until enough are kept. Further ones are surplus, whether they were asked or not."""
+        settings = self.plan.recipe.respond
+
+        async def right(fates: Sequence[Fate]) -> int:
+            voted = await self._vote(list(fates), Ledger())
+            return sum(isinstance(f, Sample) and all(verdict.passed for verdict in f.verdicts) for f in voted)
+
+        ask = partial(self._sample, ledger=ledger)
+        rounds = await in_rounds(questions, ask, right, settings.agree or len(questions), settings.ahead)
+        fates = await self._vote(rounds.came[: rounds.needed], ledger)
+        told = f"{settings.agree} samples are right among the first {rounds.needed} of {len(questions)}; "
+        same_round = Drop(SURPLUS, f"{told}this one came in the same round")
+        fates += [
+            count(AGREE, frozenset({SURPLUS}), fate, same_round, ledger) if isinstance(fate, Sample) else fate
+            for fate in rounds.came[rounds.needed :]
+        ]
+        not_asked = Drop(SURPLUS, f"{told}this one was not asked for")
+        for question in questions[len(rounds.came) :]:
+            unasked = replace(question.unanswered, requests=())
+            fates.append(ended(respond.STAGE, frozenset({SURPLUS}), unasked, not_asked, ledger))
         return fates
 
     async def _sample(self, question: respond.Question, ledger: Ledger) -> Fate:
         """One sample from its question through every step that looks at it alone."""
-        recipe = self.plan.recipe
-        sample, failure = await respond.answer(question, self.ask, recipe.seed, recipe.respond)
-        place = (respond.STAGE, sample.category, sample.language)
-        if failure is not None:
-            ledger.failed[(*place, failure.kind)] += 1
-            return Failed(sample, failure)
-        ledger.kept[place] += 1
+        got = await episode.respond(question, self.ask, self.plan.recipe)
+        if got.failure is not None:
+            ledger.failed[(*place_of(respond.STAGE, got.sample), got.failure.kind)] += 1
+            return Failed(got.sample, got.failure)
+        answered = ended(respond.STAGE, episode.DROPS, got.sample, got.drop or got.sample, ledger)
+        if isinstance(answered, Rejected):
+            return answered
+        sample = answered
         for step in self.steps:
             if not concerns(step, sample):
                 continue
-            got = await step(sample)
-            fate = count(step.name, step.drops, sample, got, ledger)
+            fate = count(step.name, step.drops, sample, await step(sample), ledger)
             if isinstance(fate, Rejected):
                 return fate
             sample = fate
@@ -310,7 +349,7 @@ class Pipeline:
                         tasks.append(asyncio.create_task(work(parent, code)))
         finally:
             all_begun()
-            children = await _all(tasks)
+            children = await all_ended(tasks)
         return [*fates, *children]
 
     async def _still_right(self, parent: Sample, child: Sample, ledger: Ledger) -> Fate:
@@ -323,6 +362,8 @@ class Pipeline:
     async def _vote(self, fates: list[Fate], ledger: Ledger) -> list[Fate]:
         """Samples without an expected answer are judged by their siblings of the same reasoning mode."""
         judged: dict[str, Fate] = {}
+        if all(_sample_of(fate).expected is not None for fate in fates):
+            return fates
         for vote in self.votes:
             voters = [f for f in fates if isinstance(f, Sample) and votes_on(vote, f)]
             for mode in sorted({v.reasoning for v in voters}):
@@ -343,22 +384,12 @@ class Pipeline:
         return [judged.get(_sample_of(f).uuid, f) for f in fates]
 
 
-async def _all(tasks: Sequence[asyncio.Task[T]]) -> list[T]:
-    """The results in order, once every task has ended. A failed task does not cancel the others; our own
-    cancellation cancels them all.
-    """
-    try:
-        if tasks:
-            await asyncio.wait(tasks)
-    except asyncio.CancelledError:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        raise
-    failed = [error for task in tasks if (error := None if task.cancelled() else task.exception())]
-    if failed:
-        raise failed[0]
-    return [task.result() for task in tasks]
+def _translator(setup: Setup | None, ask: Ask) -> Translator | None:
+    if setup is None:
+        return None
+    from tracemill.translation.stage import Translator
+
+    return Translator(setup, ask)
 
 
 def _sample_of(fate: Fate) -> Sample:

@@ -97,7 +97,8 @@ def to_row(sample: Sample) -> dict[str, Any]:
     """
     ids = tuple(message.tool_call_id for message in sample.messages if message.role == "tool")
     try:
-        metadata = _metadata_text(sample.metadata, sample.tools, ids)
+        plain = not (sample.metadata or sample.tools or ids)
+        metadata = "{}" if plain else _metadata_text(sample.metadata, sample.tools, ids)
     except LossyConversion as error:
         raise LossyConversion(f"sample {sample.uuid}: {error}", error.field) from error
     return {

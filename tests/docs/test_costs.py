@@ -40,6 +40,7 @@ CASES = [
     ("`max_tokens`, lowered", ["teachers.first.sampling.max_tokens=30"], NOTHING),
     ("`max_tokens`, raised", ["teachers.first.sampling.max_tokens=20000"], ALL),
     ("`respond.samples`", ["respond.samples=3"], 2 * COUNT),
+    ("`respond.agree`", ["respond.samples=4", "respond.agree=2"], COUNT),
     ("`respond.reasoning`", ["respond.reasoning=both"], COUNT),
     ("`prompts`", ["prompts.count=20"], 20 - COUNT),
     ("a `weight`", ["teachers.second={url: builtin, model: two, weight: 1.0}"], None),

@@ -15,7 +15,7 @@ from campaign import read_jsonl_gz, shared
 from tracemill.errors import MissingExtra, UsageError
 from tracemill.identify import Candidate, Identifier, fasttext, identify, lingua, prose
 from tracemill.identify.verdict import identifier, weight
-from tracemill.languages import codes
+from tracemill.languages import codes, language
 
 RUN = ("en", "fr", "es", "de", "it", "ja")
 SENTENCES = {
@@ -146,6 +146,27 @@ SHORT, LONG = "Quelques mots seulement", "Quelques mots de plus, pour que cette 
 )
 def test_a_second_opinion_is_heard_about_short_texts_alone(first, second, text, expected):
     assert told(first, second, text) == expected
+
+
+def test_of_two_languages_with_one_label_the_last_is_meant():
+    french = language("fr")
+    canadian = french.model_copy(update={"code": "fr-CA"})
+    for among, expected in (([french, canadian], "fr-CA"), ([canadian, french], "fr")):
+        verdict = identify("Combien de pommes reste-t-il dans le panier de Maria ce soir ?", [language("en"), *among])
+        assert verdict.language == expected
+    short = identify("Combien de pommes reste-t-il ?", [language("en"), canadian])
+    assert not short.denies("fr-CA")
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [({"pt": 0.7, "fr": 0.3}, True), ({"pt": 0.3, "fr": 0.7}, False), ({"fr": 0.7}, True), ({}, True)],
+)
+def test_a_refusal_is_confirmed_by_the_second_engine_where_it_knows_both(second, expected):
+    two = Says("b", tuple(Candidate(code, p) for code, p in second.items()))
+    tell = Identifier(Says("a", (Candidate("pt", 0.9),)), two)
+    assert tell.confirms(LONG, tell(LONG, RUN), "fr", RUN) is expected
+    assert Identifier(tell.first).confirms(LONG, tell(LONG, RUN), "fr", RUN)
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,14 @@ def scene(problems, tmp_path):
         yield server, problem_recipe(tmp_path / "recipe.yaml", path, server.url), tmp_path / "run"
 
 
+@pytest.fixture
+def slow_scene(problems, tmp_path):
+    """The same with a server so slow that no run ends before it is looked at."""
+    path, table = problems
+    with ScriptedServer(answers(table), latency=10 * LATENCY) as server:
+        yield server, problem_recipe(tmp_path / "recipe.yaml", path, server.url), tmp_path / "run"
+
+
 def wait_for_requests(server, process, count=40):
     """Until the process has sent so many requests, or has ended."""
     before = server.stats().received
@@ -163,8 +171,8 @@ def test_a_worker_that_dies_is_replaced(scene, undisturbed):
     assert unexplained(server.log, [death], LOOSE) == []
 
 
-def test_a_second_process_is_turned_away_and_told_who_is_there(scene):
-    server, recipe, out = scene
+def test_a_second_process_is_turned_away_and_told_who_is_there(slow_scene):
+    server, recipe, out = slow_scene
     process = start("build", recipe, "--out", out)
     wait_for_requests(server, process, count=1)
     second = run("build", recipe, "--out", out)
@@ -185,8 +193,8 @@ def test_the_next_run_says_how_many_requests_were_in_flight(scene):
     assert "requests in flight" in done.stderr
 
 
-def test_a_journal_torn_at_its_end_is_read_up_to_the_tear(scene, undisturbed):
-    server, recipe, out = scene
+def test_a_journal_torn_at_its_end_is_read_up_to_the_tear(slow_scene, undisturbed):
+    server, recipe, out = slow_scene
     process = start("build", recipe, "--out", out)
     wait_for_requests(server, process, count=200)
     kill(process)

@@ -22,9 +22,10 @@ MOST_MEMORY = 500
 CHUNK = 50_000
 WORDS = "tell me how a small boat may cross the bay when the wind turns and nobody has a map at hand ".split()
 ONE = """
-import json, resource, sys, tracemill
+import json, re, sys, tracemill
 report = tracemill.restore(sys.argv[1], json.loads(sys.argv[2]), sys.argv[3], pins=sys.argv[4] or None)
-print(json.dumps([report.to_json(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+status = open("/proc/self/status").read()  # ru_maxrss would tell of the process that we were forked from
+print(json.dumps([report.to_json(), int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) / 1024]))
 """
 
 

@@ -118,6 +118,13 @@ def test_a_bad_translation_is_refused(reason, source, reply):
         ("It costs 1,234.5 dollars", "Cela coûte 1,234.5 dollars"),
         ("He has two apples and 30 pears", "Il a 2 pommes et 30 poires"),
         ("He has 3 apples and 30 pears", "Il a trois pommes et 30 poires"),
+        ("She needs 48 rolls, so 4 million", "Il lui faut 48 rouleaux, donc 4 millions"),
+        ("She needs 4000000 rolls, so 4 million", "Il lui faut 4000000 rouleaux, donc 4 fois"),
+        ("Norm 802.11 at 2.4 and 5.0", "Norme 802.11 à 2,4 et 5.0"),
+        ("One needs 1kg ÷ 0.5kg/pizza", "Il faut 1 fois 1kg ÷ 0.5kg/pizza"),
+        ("It ended in 1100 A.D.", "Cela prit fin en 1100 apr. J.-C."),
+        ("It has 90(F) degrees here", "Il fait 90 (F) degrés ici"),
+        ("It has 5 km² of forest", "Il a 5 km2 de forêt"),
         ("At 4:00 p.m. he left", "Il est parti à 16 h"),
         ("In the 18th century it began", "Cela commença au XVIIIe siècle"),
         ("About .5 litres of water", "Environ 0,5 litre d'eau"),
@@ -143,6 +150,10 @@ def test_a_fair_translation_passes(source, reply):
         ("There are 12,000 people here", "ここには１２，０００人がいます", set()),
         ("There are 12,000 people here", "ここには1万3000人がいます", {"numbers"}),
         ("About 300 million of them", "およそ3億です", set()),
+        ("There are 12,000 people here", "ここには1万2千人がいます", set()),
+        ("There are 12,000 people here", "ここには1万3千人がいます", {"numbers"}),
+        ("From 4.2-3.9 million years ago", "420万〜390万年前から", set()),
+        ("From 4.2-3.9 million years ago", "420万〜380万年前から", {"numbers"}),
         ("The sum of the NASA project", "NASAプロジェクトの合計です", set()),
         ("How many of the apples are left?", "how many apples が残っていますか", {"script"}),
         ("How many of the apples are left in it?", "还剩下多少个苹果在这个大篮子里面呢", {"script"}),
@@ -180,6 +191,20 @@ def test_number_words_are_looked_up_where_they_are_known():
     ):
         assert refused(source, reply, known) == set(), source
     assert refused("two men came", "7 hommes sont venus", known) == {"numbers"}
+
+
+def test_a_sign_inside_another_word_is_no_number_word():
+    known = Rules(
+        NumberFormat(".", ",", {"million": 10**6}, {"two": 2, "three": 3}),
+        NumberFormat(".", ",，", {"万": 10**4}, {"両": 2, "三": 3}),
+        TO_JAPANESE.length,
+    )
+    for source, reply in (
+        ("two drivers and their vehicles", "2人の運転者と車両です"),
+        ("two million to three million years", "200万から300万年です"),
+    ):
+        assert "numbers" not in refused(source, reply, known), source
+    assert "numbers" in refused("two drivers and their vehicles", "3人の運転者と車両です", known)
 
 
 def test_a_reply_is_judged_whole():

@@ -358,6 +358,21 @@ def remove(
 
 
 @app.command()
+def glean(
+    run: Run,
+    out: Annotated[Path, typer.Option("--out", help="A new directory for them.")],
+    pairs: Annotated[
+        int | None, typer.Option("--pairs", help="Pairs of one prompt and mode, at most. [default: all]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """By-products of the run in DIR: preference pairs, and prompts with their check and pass rate, as TRL reads them."""
+    from tracemill.cli.glean import run_glean
+
+    run_glean(run, out, pairs, as_json)
+
+
+@app.command()
 def contains(
     data: Data,
     texts: Annotated[list[str] | None, typer.Option("--text", help="A text to look for. Repeatable.")] = None,

@@ -16,7 +16,7 @@ from tracemill.models.pool import GateClosed
 from tracemill.models.teachers import open_pools
 from tracemill.models.wire import Nobody
 from tracemill.plan import Plan
-from tracemill.rework.plan import pipeline_of
+from tracemill.rework.which import pipeline_of
 from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.units import UnitNote, UnitStore

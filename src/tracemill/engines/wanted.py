@@ -9,7 +9,8 @@ from tracemill.models.door import Door
 from tracemill.models.teachers import open_pools
 from tracemill.models.wire import Failure, Raw, Reply, Request
 from tracemill.plan import Plan
-from tracemill.respond.answer import Question, answer
+from tracemill.respond.answer import Question
+from tracemill.respond.episode import respond
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
@@ -76,7 +77,7 @@ async def walk(
                     return got
 
                 try:
-                    await answer(question, heard, recipe.seed, recipe.respond)
+                    await respond(question, heard, recipe)
                 except _Wanted as wanted:
                     yield Walked(question, wanted.request, tuple(answered))
                 else:

@@ -37,8 +37,8 @@ from tracemill.models.teachers import open_pools
 from tracemill.models.wire import Ask
 from tracemill.plan import Pipeline
 from tracemill.recipe import Recipe
-from tracemill.respond.answer import samples_per_prompt
-from tracemill.rework.plan import pipeline_of, plan_at
+from tracemill.respond.answer import at_once_per_prompt
+from tracemill.rework.which import pipeline_of, plan_at
 from tracemill.storage.claims import Claims
 from tracemill.storage.flight import FlightRecorder
 from tracemill.storage.journal import Journal
@@ -75,7 +75,7 @@ class Worker:
         self.claims = Claims(self.paths.claims)
         self.fates: Counter[str] = Counter()
         most = sum(pool.most for pool in self.pools.values())
-        self.window = max(4, (most + max(64, most // 4)) // samples_per_prompt(recipe))
+        self.window = max(4, (most + max(64, most // 4)) // at_once_per_prompt(recipe))
         self.failure: BaseException | None = None
         self._slots = asyncio.Semaphore(OPEN_UNITS)
         self._committing = asyncio.Lock()

@@ -142,7 +142,8 @@ async def _count(plan: Plan, paths: RunPaths, fs: Fs, tell: Callable[[str], None
                 lot.reply_limit += walked.wanted.max_tokens
             for request in walked.answered:
                 assert journal is not None
-                _learn(lot, journal, request)
+                if request.teacher == asked.teacher:  # others play a part in an episode
+                    _learn(lot, journal, request)
     finally:
         if journal is not None:
             journal.close()

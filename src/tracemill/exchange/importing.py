@@ -24,7 +24,8 @@ from tracemill.models.replies import Unreadable, finish_reason, parsed, read_rep
 from tracemill.models.wire import Failure, Reply, Request
 from tracemill.plan import Plan
 from tracemill.recipe import Recipe, secret_texts
-from tracemill.respond.answer import Question, answer
+from tracemill.respond.answer import Question
+from tracemill.respond.episode import respond
 from tracemill.storage.entries import IMPORTED, REPLY, Entry, serving
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.journal import Journal
@@ -147,7 +148,7 @@ class _Import:
             for question in asked:
                 self.report.samples += 1
                 try:
-                    await answer(question, self, recipe.seed, recipe.respond)
+                    await respond(question, self, recipe)
                 except _NotHere:
                     self.report.missing += 1
             await asyncio.gather(*self._commits)

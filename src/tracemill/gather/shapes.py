@@ -10,6 +10,7 @@ import orjson
 
 from tracemill.recipe import Fields
 from tracemill.tool_schemas import tool_name, tools_in
+from tracemill.worlds import WORLDS
 
 Wrong = tuple[str, str]
 """(reason, evidence) why a row cannot be a prompt."""
@@ -137,6 +138,16 @@ def checks_in(
     if fields.acts and "calls" in check:
         check["acts"] = list(fields.acts)
         check["calls"] = [call for call in check["calls"] if call["name"] in fields.acts]
+    if fields.world and (told := _parsed(get(fields.world))) is not None:
+        world = WORLDS.get(str(told.get("name"))) if isinstance(told, Mapping) else None
+        if world is None or not isinstance(told.get("seed", 0), int):
+            return "wrong_type", f"{fields.world!r} holds no world (there is: {', '.join(WORLDS)}): {told!r}"
+        check["world"] = dict(told)
+        tools = tools or tuple(dict(tool) for tool in world.tools)
+    if fields.turns and (told := _parsed(get(fields.turns))) is not None:
+        if not isinstance(told, list) or not all(isinstance(text, str) and text.strip() for text in told):
+            return "wrong_type", f"{fields.turns!r} holds no list of texts: {told!r}"
+        check["turns"] = told
     return check, tools, expected
 
 

@@ -348,10 +348,18 @@ def _rows(source: PromptSource, rows: RowReader | None, not_seen: set[str] | Non
             yield from read_prompts(source, file, not_seen)
     else:
         try:
-            made = generate(source.count, source.seed, source.families, source.difficulties)
+            made = _generated(source)
         except RecipeError as exc:
             raise RecipeError(f"prompts {source.name!r}: {exc}", ("prompts", source.name, "families")) from exc
         yield from (replace(prompt, source=source.name, source_license=source.license) for prompt in made)
+
+
+def _generated(source: GeneratedPrompts) -> Iterator[Prompt]:
+    if source.generate == "exercises":
+        from tracemill.exercises import make
+
+        return make(source.count, source.seed, source.categories, source.families, source.difficulties)
+    return generate(source.count, source.seed, source.families, source.difficulties)
 
 
 def _describe(source: PromptSource, rows: RowReader | None) -> dict[str, Any]:

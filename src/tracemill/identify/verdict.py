@@ -81,8 +81,8 @@ class Identifier:
         letters = weight(kept)
         if letters < LEAST_LETTERS:
             return Verdict(None, 0.0, "short", letters)
-        own = [each for each in among or () if isinstance(each, Language)]
-        found = _by_code(self.first.candidates(kept, None), _meaning(tuple(own)))
+        meant = _meaning(tuple(each for each in among or () if isinstance(each, Language)))
+        found = _by_code(self.first.candidates(kept, None), meant)
         if not found:
             return Verdict(None, 0.0, "unsure", letters)
         best, score = found[0]
@@ -92,9 +92,29 @@ class Identifier:
             believed = score >= LEAST_SCORE
             return Verdict(best if believed else None, score, "" if believed else "unsure", letters)
         asked = [each.code if isinstance(each, Language) else each for each in among or ()]
-        rivals = self.second.candidates(kept, asked)[:1] if self.second is not None and len(asked) > 1 else []
+        labels = [_label(each) for each in among or ()]
+        rivals = _by_code(self.second.candidates(kept, labels), meant)[:1] if self.second and len(asked) > 1 else []
         why = _doubt(best, score, rivals, asked)
         return Verdict(None if why else best, score, why, letters)
+
+    def confirms(self, text: str, verdict: Verdict, code: str, among: Sequence[str | Language] = ()) -> bool:
+        """Whether the second engine, too, holds a text for the verdict's language rather than for `code`; asked before a
+        line is refused. True where there is no second engine, or it knows not both languages.
+
+        Args:
+            among: Further languages in question.
+        """
+        if self.second is None or verdict.language is None:
+            return True
+        own = {each.code: each for each in among if isinstance(each, Language)}
+        theirs, ours = (_label(own.get(each, each)) for each in (verdict.language, code))
+        found = dict(self.second.candidates(self.cut(text), [theirs, ours, *map(_label, among)]))
+        return theirs not in found or ours not in found or found[theirs] > found[ours]
+
+
+def _label(one: str | Language) -> str:
+    """What an engine calls a language."""
+    return one.identified_as[0] if isinstance(one, Language) else one
 
 
 def _against_script(best: str, kept: str) -> str | None:

@@ -1,9 +1,9 @@
 """How many requests may be in flight to one endpoint: as many as it bears, found by trying.
 
-Slow start doubles the limit with each round of replies; after the first sign of overload it grows by one a round, more
-slowly near the limit that was too much (AIMD; Chiu & Jain, 1989). A round's share of refusals decides, not one refusal:
-some endpoints refuse now and then whatever one does, and for those the limit must not shrink to nothing. What they
-refuse at a limit that is already lower is noise, and only more than twice the noise is a sign.
+Slow start takes the limit to four times as much with each round of replies; after the first sign of overload it grows
+by one a round, more slowly near the limit that was too much (AIMD; Chiu & Jain, 1989). A round's share of refusals
+decides, not one refusal: some endpoints refuse now and then whatever one does, and for those the limit must not shrink
+to nothing. What they refuse at a limit that is already lower is noise, and only more than twice the noise is a sign.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import random
 import time
 
 START = 64
+STEEP = 3.0
+"""What each reply adds to the limit in slow start: 1,024 in flight are reached in two rounds, which a short run feels."""
 CUT = 0.5
 """Of the limit, what is left at least when a round showed far too much."""
 STEP_BACK = 0.9
@@ -105,7 +107,7 @@ class Pace:
 
     def _grow(self) -> None:
         if self._slow_start:
-            step = 1.0
+            step = STEEP
         elif self._near_ceiling():
             step = 0.2 / self.limit
         elif self._ceiling is not None and self.limit < FAR * self._ceiling:

@@ -29,6 +29,8 @@ class Request:
     index: int = 0
     retry: int = 0
     """Counts how often the same sample was asked anew after an empty or broken reply."""
+    step: int = 0
+    """Counts the requests of one sample that takes several, as an episode with tools does; 0 is the first."""
     revision: str | None = None
     sampling: Mapping[str, float | int] = field(default_factory=dict)
     """temperature, top_p, top_k, min_p: what is set."""
@@ -57,7 +59,7 @@ class Request:
                 "seed": self.seed,
                 "extra": dict(self.extra),
                 "reasoning": self.reasoning,
-                "index": [self.index, self.retry],
+                "index": [self.index, self.retry, *([self.step] if self.step else [])],
             }
         )
 

@@ -21,12 +21,12 @@ from tracemill.mill import Run, Silent, Watch, check_place, default_workers
 from tracemill.models.budget import money
 from tracemill.plan import Plan
 from tracemill.recipe import Recipe
+from tracemill.recipe.translate import STAGE as TRANSLATE
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.lock import RunLock
 from tracemill.storage.machine import check_machine
 from tracemill.storage.units import UnitNote, UnitStore
-from tracemill.translation.stage import STAGE as TRANSLATE
 from tracemill.translation.stage import setup
 
 ALONE = 1000

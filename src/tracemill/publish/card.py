@@ -16,6 +16,7 @@ import yaml
 
 import tracemill
 from tracemill.ledger import Ledger
+from tracemill.publish.categories import by_model, canaries, checks_told, left_out
 from tracemill.publish.exclusion import exclusion
 from tracemill.recipe import Recipe
 from tracemill.recipe.teacher import Price
@@ -115,7 +116,8 @@ def write_card(facts: CardFacts) -> str:
         *_exclusion(facts),
         *_translation(facts),
         *_structure(recipe),
-        *_making(recipe),
+        *_making(recipe, {key[0] for key in facts.rows}),
+        *_planted(facts.ledger),
         *_effort(facts),
         *_sources(facts),
         *_rights(recipe, facts.removed),
@@ -158,6 +160,10 @@ def table_lines(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]
 def _counts(facts: CardFacts) -> list[str]:
     out = ["## What is in it", "", f"{facts.total:,} rows.", ""]
     out += table_lines(("split", "rows"), list(facts.splits.items()))
+    of_models: Counter[tuple[str, str, str]] = Counter()
+    for key, rows in facts.rows.items():
+        of_models[key[0], key[2], key[3]] += rows
+    out += ["By category, model and reasoning:", "", *table_lines(*by_model(of_models))]
     for title, column in (
         ("category", 0), ("language", 1), ("generator", 2), ("reasoning", 3), ("licence of the row", 4),
         ("licence of the prompt", 5),
@@ -170,17 +176,12 @@ def _counts(facts: CardFacts) -> list[str]:
 
 
 def _exclusion(facts: CardFacts) -> list[str]:
-    lost = facts.ledger.by_reason()
-    came: Counter[str] = Counter()
-    for line in facts.ledger.lines():
-        came[line["stage"]] += line["taken"] + line["spawned"]
-    rows = [(stage, reason, count, f"{100 * count / came[stage]:.2f} %") for (stage, reason), count in lost.items()]
     return [
         "## What was left out",
         "",
         "Rows that were refused, by stage and reason; the share is of the rows that came to the stage.",
         "",
-        *table_lines(("stage", "reason", "rows", "share"), rows),
+        *table_lines(*left_out(facts.ledger)),
     ]
 
 
@@ -201,10 +202,13 @@ def _translation(facts: CardFacts) -> list[str]:
         f"{code}: {', '.join(facts.recipe.teachers[name].model for name in route)}"
         for code, route in wanted.routes.items()
     )
+    kept = ", ".join(
+        ([] if wanted.traces else ["reasoning traces"]) + ["code but its comments" if wanted.comments else "code"]
+    )
     return [
         "## Translation",
         "",
-        f"Prompts and answers were translated from {escape(wanted.source)} segment by segment; reasoning traces, code, "
+        f"Prompts and answers were translated from {escape(wanted.source)} segment by segment; {kept}, "
         "formulas and addresses are those of the originals, byte for byte. Each segment had to pass every gate, and was "
         f"asked for again where it did not. Models by language: {escape(routes)}.",
         "",
@@ -242,7 +246,13 @@ def _structure(recipe: Recipe) -> list[str]:
     return ["## Structure", "", layouts[recipe.publish.layout], ""]
 
 
-def _making(recipe: Recipe) -> list[str]:
+def _planted(ledger: Ledger) -> list[str]:
+    head, rows = canaries(ledger)
+    told = "Answers with a known verdict were planted for the judge, who did not know them from others."
+    return [told, "", *table_lines(head, rows)] if rows else []
+
+
+def _making(recipe: Recipe, categories: set[str]) -> list[str]:
     if recipe.refine is not None:
         findings = ", ".join(f"`{name}`" for name in recipe.refine.findings) or "none"
         told = (
@@ -263,12 +273,18 @@ def _making(recipe: Recipe) -> list[str]:
     return [
         "## How it was made",
         "",
-        f"Made with Tracemill {tracemill.__version__}. Each prompt was answered {recipe.respond.samples} time(s) for each "
-        f"reasoning mode ({recipe.respond.reasoning}). Math answers were compared with the expected answer, or where none "
-        f"is known kept if at least {recipe.verify.math.majority:.0%} of the samples agreed.",
+        f"Made with Tracemill {tracemill.__version__}. Each prompt was answered {_how_often(recipe)} for each "
+        f"reasoning mode ({recipe.respond.reasoning}). {escape(checks_told(recipe, categories))}",
         "",
         *table_lines(("model", "revision", "sampling"), rows),
     ]
+
+
+def _how_often(recipe: Recipe) -> str:
+    told = recipe.respond
+    return (
+        f"{told.samples} time(s)" if told.agree is None else f"until {told.agree} of at most {told.samples} were right"
+    )
 
 
 def _effort(facts: CardFacts) -> list[str]:

@@ -9,6 +9,7 @@ from tracemill.recipe.dialects import Asked, Dialects, Family, Impossible, Serve
 from tracemill.recipe.limits import Limits
 from tracemill.recipe.parts import LARGEST_NUMBER, Category, Model, Plain, Share, Slug
 from tracemill.recipe.refine import Only, Refine
+from tracemill.recipe.respond import Conversation, Respond, ToolLoop
 from tracemill.recipe.secrets import ENV_REFERENCE, resolve_secret, secret_texts
 from tracemill.recipe.sources import (
     LANGUAGE,
@@ -21,9 +22,9 @@ from tracemill.recipe.sources import (
     Rows,
 )
 from tracemill.recipe.teacher import DEFAULT_SAMPLING, MODES, USUAL_TRACE_FIELDS, Sampling, Slips, Teacher
-from tracemill.recipe.translate import Gates, Ladder, Translate
+from tracemill.recipe.translate import Back, Gates, Ladder, Translate
 from tracemill.recipe.verify import ChoiceCheck, CodeCheck, Judge, ToolCheck, UnitCheck
-from tracemill.recipe.whole import MathCheck, Publish, Recipe, Respond, Verify
+from tracemill.recipe.whole import MathCheck, Publish, Recipe, Verify
 
 __all__ = [
     "DEFAULT_SAMPLING",
@@ -34,10 +35,12 @@ __all__ = [
     "RESERVED_METADATA",
     "USUAL_TRACE_FIELDS",
     "Asked",
+    "Back",
     "Category",
     "ChoiceCheck",
     "CodeCheck",
     "CodeFields",
+    "Conversation",
     "Dialects",
     "Family",
     "Fields",
@@ -66,6 +69,7 @@ __all__ = [
     "Switch",
     "Teacher",
     "ToolCheck",
+    "ToolLoop",
     "Translate",
     "UnitCheck",
     "Verify",

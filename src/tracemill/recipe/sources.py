@@ -58,6 +58,11 @@ class Fields(Model):
     """Rows where no tool fits, by column and values: there none must be called."""
     acts: tuple[str, ...] = ()
     """Names of the tools that `calls` is about; others may be called freely."""
+    world: str | None = None
+    """The world that tools act on: {"name": "library", "seed": 3}, and where they are known the "calls" that lead to the
+    wanted state, as [tool, JSON text of its arguments]. Its tools are declared unless `tools` names others."""
+    turns: str | None = None
+    """What the user says later: a list of texts, each said when the teacher has answered the one before."""
     metadata: tuple[str, ...] = ()
     """Columns that are carried along in `metadata`."""
 
@@ -145,13 +150,33 @@ class PromptFiles(Model):
 class GeneratedPrompts(Model):
     """Prompts made by a built-in procedural generator, with exact answers."""
 
-    generate: Literal["word_problems"]
+    generate: Literal["word_problems", "exercises"]
+    """word_problems: math alone. exercises: all five categories, in turn."""
     name: Slug = "word_problems"
     count: int = Field(gt=0)
     seed: int = 0
+    categories: tuple[Category, ...] | None = None
+    """Of exercises: only these."""
     families: tuple[str, ...] | None = None
     difficulties: tuple[Annotated[int, Field(ge=1, le=3)], ...] = (1, 2, 3)
     license: str = "CC0-1.0"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_for_what_it_makes(cls, told: Any) -> Any:
+        return (
+            {"name": told["generate"], **told}
+            if isinstance(told, dict) and told.get("generate") == "exercises"
+            else told
+        )
+
+    @model_validator(mode="after")
+    def _categories_of_exercises(self) -> Self:
+        if self.categories is not None and self.generate != "exercises":
+            raise at_key("categories", f"{self.generate} are math alone; for others write `generate: exercises`")
+        if self.categories == ():
+            raise at_key("categories", "an empty list leaves nothing to make; leave the key out for all five")
+        return self
 
 
 class Rows(Model):

@@ -8,8 +8,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from tracemill.recipe.dialects import Dialects, Impossible, shipped
 from tracemill.recipe.limits import Limits
-from tracemill.recipe.parts import Category, Model, Slug, at_key
+from tracemill.recipe.parts import Model, Slug, at_key
 from tracemill.recipe.refine import Refine
+from tracemill.recipe.respond import Respond
 from tracemill.recipe.sources import PromptSource, Rows
 from tracemill.recipe.teacher import Teacher
 from tracemill.recipe.translate import Translate
@@ -17,32 +18,8 @@ from tracemill.recipe.verify import ChoiceCheck, CodeCheck, Judge, ToolCheck, Un
 from tracemill.record import Reasoning
 
 
-def _on_off(value: object) -> object:
-    """YAML 1.1 reads a bare on or off as a boolean."""
-    return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
-
-
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, dict) else value
-
-
-class Respond(Model):
-    """How prompts are answered."""
-
-    reasoning: Annotated[Literal["on", "off", "both"], BeforeValidator(_on_off)] = "on"
-    samples: int = Field(default=1, gt=0, le=1024)
-    """Samples of each prompt and reasoning mode, from each teacher that answers it."""
-    assign: Literal["weighted", "every"] = "weighted"
-    """weighted: one teacher answers a prompt, drawn by weight. every: every teacher answers every prompt."""
-    ask_anew: int = Field(default=2, ge=0, le=10)
-    """How often a sample is asked anew, with another seed, after an empty reply; or a truncated one, if that is wanted."""
-    truncated: Literal["reject", "extend", "resample"] = "reject"
-    """What becomes of a reply that was cut at `max_tokens`. reject: it is dropped. extend: asked once more with twice the
-    limit. resample: asked anew with another seed."""
-    templates: dict[Category, str] = {}
-    """Template files by category, with the one placeholder {problem}; the built-in ones are the articles'."""
-    system: dict[Category, str] = {}
-    """System prompts by category. Chat has the article's unless it is set here; "" means none."""
 
 
 class MathCheck(Model):
@@ -137,9 +114,15 @@ class Recipe(Model):
             raise at_key("teachers", f"at least 1 item is wanted: nobody is there to answer the prompts{told}")
         if self.judge is not None and self.judge.teacher not in self.teachers:
             raise at_key("judge.teacher", f"there is no teacher {self.judge.teacher!r} in `teachers`")
+        for key, name in self.respond.roles().items():
+            if name not in self.teachers:
+                raise at_key(key, f"there is no teacher {name!r} in `teachers`")
         for code, route in (self.translate.routes if self.translate else {}).items():
             if unknown := [name for name in route if name not in self.teachers]:
                 raise at_key(f"translate.routes.{code}", f"there is no teacher {unknown[0]!r} in `teachers`")
+        back = self.translate.back if self.translate else None
+        if back is not None and back.teacher not in self.teachers:
+            raise at_key("translate.back.teacher", f"there is no teacher {back.teacher!r} in `teachers`")
         return self
 
     @model_validator(mode="after")
@@ -166,8 +149,9 @@ class Recipe(Model):
 
     @property
     def answering(self) -> dict[str, Teacher]:
-        """The teachers that answer prompts: all but those that translate or judge."""
-        others = {*(self.translate.translators() if self.translate else ()), self.judge.teacher if self.judge else None}
+        """The teachers that answer prompts: all but those that translate, judge, or play tools or the user."""
+        translators = self.translate.translators() if self.translate else ()
+        others = {*translators, *self.respond.roles().values(), self.judge.teacher if self.judge else None}
         return {name: teacher for name, teacher in self.teachers.items() if name not in others}
 
     def rows_identity(self) -> dict[str, Any]:
@@ -181,12 +165,18 @@ class Recipe(Model):
         else:
             for files in ("to", "source", "prompt", "languages", "memory"):
                 del whole["translate"][files]  # what stands in them the plan knows
+            for option in ("back", "traces", "comments"):
+                if not getattr(self.translate, option):
+                    del whole["translate"][option]
         if self.refine is None:
             del whole["refine"]
         if self.judge is None:
             del whole["judge"]
         else:
             del whole["judge"]["rubrics"]  # the plan knows the texts
+        for name, field in Respond.model_fields.items():
+            if name in ("agree", "ahead", "tools", "user") and getattr(self.respond, name) == field.default:
+                del whole["respond"][name]
         del whole["respond"]["templates"]  # where their texts lie; the plan knows the texts
         for source in whole["prompts"]:
             for about in ("path", "rows", "url", "citation"):

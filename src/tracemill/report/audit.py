@@ -22,13 +22,13 @@ from tracemill.ledger import Ledger
 from tracemill.models.door import NotStored
 from tracemill.plan import READ, Plan
 from tracemill.publish.dataset import publication, publish
+from tracemill.recipe.translate import STAGE as TRANSLATE
 from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.manifest import PUBLIC, Manifest, newest, read
 from tracemill.storage.parquet import damage, file_sha256, read_batches
 from tracemill.storage.tombstones import Tombstones
 from tracemill.storage.units import UnitStore
-from tracemill.translation.stage import STAGE as TRANSLATE
 
 TEXTS = {"README.md": "card", "ATTRIBUTION.md": "attribution"}
 """Published texts, and where the manifest holds them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import orjson
 
@@ -11,8 +12,9 @@ from tracemill import identity
 from tracemill.models.wire import Ask, Failure, Reply, Request
 from tracemill.recipe import Recipe, Respond, Teacher
 from tracemill.recipe.dialects import Asked
-from tracemill.record import Message, Prompt, Reasoning, Sample
+from tracemill.record import Message, Prompt, Reasoning, Sample, changed
 from tracemill.respond.templates import Template
+from tracemill.worlds import WORLDS, World
 
 STAGE = "respond"
 
@@ -38,6 +40,21 @@ def samples_per_prompt(recipe: Recipe) -> int:
         return 1
     teachers = len(recipe.answering) if recipe.respond.assign == "every" else 1
     return len(reasoning_modes(recipe)) * recipe.respond.samples * teachers
+
+
+def world_of(check: Mapping[str, Any]) -> World | None:
+    """The world that a prompt's `check` names, if there is such a one."""
+    told = check.get("world")
+    return WORLDS.get(str(told.get("name"))) if isinstance(told, Mapping) else None
+
+
+def at_once_per_prompt(recipe: Recipe) -> int:
+    """How many samples of a prompt are asked for at a time, about."""
+    settings = recipe.respond
+    if recipe.has_rows or settings.agree is None:
+        return samples_per_prompt(recipe)
+    of_mode = min(settings.agree + settings.ahead, samples_per_prompt(recipe) // len(reasoning_modes(recipe)))
+    return of_mode * len(reasoning_modes(recipe))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +90,11 @@ class Questions:
         else:
             names = [identity.chosen_teacher(recipe.seed, key, self._weights)]
         messages = self.templates[prompt.category].apply(prompt.messages)
+        world = world_of(prompt.check)
+        if world is not None:
+            prompt = prompt if prompt.tools else replace(prompt, tools=world.tools)
+            if messages[0].role != "system":
+                messages = (Message("system", world.about), *messages)
         for mode in self._modes:
             for index in range(recipe.respond.samples * len(names)):
                 name = names[index // recipe.respond.samples]
@@ -157,22 +179,39 @@ async def answer(question: Question, ask: Ask, run_seed: int, respond: Respond) 
     Returns:
         The sample with the last reply in it, and None; or the sample without an answer, and the failure.
     """
-    request, sample = question.request, question.unanswered
+    sample = question.unanswered
+    asked, got = await insist(question.request, ask, run_seed, sample.prompt_key, respond)
+    if len(asked) > 1:
+        keys = tuple(request.key for request in asked)
+        sample = changed(sample, requests=keys, sampling=_sampling_text(asked[-1]))
+    return (sample, got) if isinstance(got, Failure) else (with_reply(sample, got), None)
+
+
+async def insist(
+    first: Request, ask: Ask, run_seed: int, key: str, respond: Respond
+) -> tuple[tuple[Request, ...], Reply | Failure]:
+    """Ask for one turn until it says something; see `answer`.
+
+    Returns:
+        All that was asked, with the limits that were asked first, and what came of the last.
+    """
+    asked: list[Request] = []
     for retry in range(respond.ask_anew + 1):
+        request = first
         if retry:
-            seed = identity.wire_seed(run_seed, sample.prompt_key, request.reasoning, request.index, retry)
-            request = question.request.again(retry, seed)
-            sample = replace(sample, requests=(*sample.requests, request.key), sampling=_sampling_text(request))
+            seed = identity.wire_seed(run_seed, key, first.reasoning, first.index, retry, first.step)
+            request = first.again(retry, seed)
+        asked.append(request)
         got = await ask(request)
         if isinstance(got, Reply) and got.finish_reason == "length" and respond.truncated == "extend":
             # The row keeps the limit that it was first asked with: a later run finds the longer reply at once.
             got = await ask(replace(request, max_tokens=2 * request.max_tokens))
         if isinstance(got, Failure):
-            return sample, got
+            return tuple(asked), got
         disobeyed = request.reasoning == "off" and got.reasoning is not None  # which is no accident: not asked anew
         again = is_empty(got) or (got.finish_reason == "length" and respond.truncated == "resample")
         if not again or disobeyed or retry == respond.ask_anew:
-            return with_reply(sample, got), None
+            return tuple(asked), got
     raise AssertionError("the last round returns")
 
 
@@ -184,4 +223,4 @@ def is_empty(reply: Reply) -> bool:
 def with_reply(sample: Sample, reply: Reply) -> Sample:
     """The sample with the teacher's turn."""
     turn = Message("assistant", reply.content, reasoning=reply.reasoning, tool_calls=reply.tool_calls)
-    return replace(sample, messages=(*sample.messages, turn), finish_reason=reply.finish_reason, usage=reply.usage)
+    return changed(sample, messages=(*sample.messages, turn), finish_reason=reply.finish_reason, usage=reply.usage)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -20,18 +19,19 @@ import pyarrow as pa
 from tracemill import identity
 from tracemill.errors import RecipeError
 from tracemill.fate import Failed, Fate, Outcome, Rejected, count, place_of
-from tracemill.gather.spool import Unit, load_spool
+from tracemill.gather.spool import Unit
 from tracemill.ledger import Ledger
 from tracemill.legible import did_you_mean, quoted
 from tracemill.models.wire import Ask
-from tracemill.plan import READ, ROWS_VERSION, Pipeline, Plan, _all
+from tracemill.plan import READ, ROWS_VERSION, Pipeline, Plan
 from tracemill.reading.json_lines import REASONS as UNREADABLE
 from tracemill.reading.rows import REASONS as NO_ROWS
 from tracemill.recipe import Recipe, Refine
 from tracemill.record import Sample
+from tracemill.respond.agreement import all_ended
 from tracemill.rework.rows import FINDINGS, Row, rows_of
 from tracemill.rework.settle import SIGNATURE, kept_notes, settle
-from tracemill.rework.stock import FILE, Stock, asked, load_stock
+from tracemill.rework.stock import Stock, asked
 from tracemill.schema import from_row
 from tracemill.sift.checked import UNCHECKED, Checked
 from tracemill.sift.duplicates import digest
@@ -101,18 +101,6 @@ class RowsPlan(Plan):
         return replace(self, spool=self.spool.counted(ledger)), notes
 
 
-def plan_at(recipe: Recipe, place: Path, limit: int | None, fs: Fs = REAL) -> Plan:
-    """The plan of a recipe over the spool or the stock that lies in `place`."""
-    if recipe.refine is not None or (place / FILE).exists():
-        return RowsPlan(recipe, load_stock(place, fs), limit)
-    return Plan(recipe, load_spool(place, fs), limit)
-
-
-def pipeline_of(plan: Plan, ask: Ask, checker: MathChecker, window: int) -> Pipeline:
-    """The steps of a plan, for one process."""
-    return (RowsPipeline if isinstance(plan, RowsPlan) else Pipeline)(plan, ask, checker, window)
-
-
 @dataclass(frozen=True, slots=True)
 class RowsOutcome(Outcome):
     """What became of a unit, its rows as tables already: fewer are held as Python values at once."""
@@ -153,7 +141,7 @@ class RowsPipeline(Pipeline):
                 if self.judge is not None and not number:
                     mine = [replace(asked(row.sample), given=None) for row in rows if row.bad is None]
                     ledger.measured.update(await self.judge.measure(mine))
-                fates = await _all([asyncio.create_task(self._row(row, ledger)) for row in rows])
+                fates = await all_ended([asyncio.create_task(self._row(row, ledger)) for row in rows])
                 tell(fates)
                 made += _tables(fates, ledger)
         finally:

@@ -31,13 +31,13 @@ from tracemill.reading.pieces import Piece, pieces
 from tracemill.reading.shards import Shard
 from tracemill.recipe import Recipe, Refine, Rows
 from tracemill.record import Message, Prompt, Sample
+from tracemill.rework.which import STOCK
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.parquet import file_sha256
 
 FORMAT = 1
 UNIT_BYTES = 16_000_000
 """About how many bytes of a file make a unit; of Parquet at least one row group. A worker holds one at a time."""
-FILE = "stock.json"
 _OF_SO_MANY = re.compile(r"-of-\d+")
 
 
@@ -177,7 +177,7 @@ def open_stock(
         for s, t in zip(shards, stats, strict=True)
     ]
     place = directory / identity.digest([FORMAT, source.name, source.license, source.url, source.citation, seen])[:16]
-    if not (place / FILE).exists():
+    if not (place / STOCK).exists():
         known = _known(directory, fs)
         files, lots = [], []
         taken: Counter[str] = Counter()
@@ -199,14 +199,14 @@ def open_stock(
 
 def load_stock(place: Path, fs: Fs = REAL) -> Stock:
     """A stock that is on the disk. Raises FileNotFoundError, or CorruptRun if it cannot be understood."""
-    data = fs.read(place / FILE)
+    data = fs.read(place / STOCK)
     try:
         told = json.loads(data)
         files = tuple(File(**file) for file in told["files"])
         lots = tuple(Lot(*lot) for lot in told["lots"])
         return Stock(place, tuple(told["inputs"]), {}, Ledger(), files, lots)
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise CorruptRun(f"{place / FILE}: not readable: {exc!r}; `tracemill refine` makes it again") from exc
+        raise CorruptRun(f"{place / STOCK}: not readable: {exc!r}; `tracemill refine` makes it again") from exc
 
 
 def asked(sample: Sample) -> Prompt:
@@ -296,5 +296,5 @@ def _write(place: Path, directory: Path, source: Rows, files: list[File], lots: 
         "lots": [[lot.name, lot.shard, lot.first, lot.last, lot.row, lot.rows] for lot in lots],
     }
     fs.mkdir(place)
-    fs.replace(place / FILE, json.dumps(told).encode())
+    fs.replace(place / STOCK, json.dumps(told).encode())
     fs.sync_dir(directory)

@@ -141,10 +141,10 @@ def numbers(pair: Pair, rules: Rules) -> Problem | None:
                                          *([f"has {', '.join(extra[:5])}"] if extra else [])]))  # fmt: skip
 
 
-OPTION = re.compile(r"(?<![\w°])[(（]([A-Ja-jＡ-Ｊ])[)）]")
+OPTION = re.compile(r"(?<![\w°])(?<!\d )[(（]([A-Ja-jＡ-Ｊ])[)）]")
 HALF = re.compile(r"(?<![\w°])([A-JＡ-Ｊ])[)）]")
-LAST = re.compile(r"(?<![A-Za-z])([B-DF-HJ])\W{0,4}$")
-"""A single letter at the end of a line: the answer is C."""
+LAST = re.compile(r"(?<![A-Za-z])(?<![A-Za-z]\.)([B-DF-HJ])\W{0,4}$")
+"""A single letter at the end of a line: the answer is C; but not that of an abbreviation, as in A.D."""
 
 
 def option_letters(pair: Pair, rules: Rules) -> Problem | None:

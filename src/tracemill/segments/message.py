@@ -15,18 +15,21 @@ EXACT = frozenset({"code", "latex", "url", "tag", "slot", "json"})
 LEFT = re.compile(r"[〘〙⟦⟧]")
 
 
-def check_message(source: str, translation: str) -> Problem | None:
+def check_message(source: str, translation: str, comments: bool = False) -> Problem | None:
     """The first thing that a translated message does not share with its source: lines, fences, what is never sent,
     protected spans byte for byte (boxes among them), and no bracket or placeholder beyond the source's.
 
     Holds for translators that were given no masks too.
+
+    Args:
+        comments: Whether comments inside fenced code may differ; see `split`.
     """
     wanted, given = len(source.splitlines()), len(translation.splitlines())
     if wanted != given:
         return Problem("lines", f"{wanted} lines became {given}")
     if LEFT.search(translation) and Counter(LEFT.findall(source)) != Counter(LEFT.findall(translation)):
         return Problem("residue", "a bracket or a placeholder is left over")
-    before, after = _held(source), _held(translation)
+    before, after = _held(source, comments), _held(translation, comments)
     if before[0] != after[0]:
         return Problem("protected", _first(before[0], after[0]))
     if before[1] != after[1]:
@@ -35,9 +38,9 @@ def check_message(source: str, translation: str) -> Problem | None:
     return None
 
 
-def _held(text: str) -> tuple[list[str], Counter[str]]:
+def _held(text: str, comments: bool) -> tuple[list[str], Counter[str]]:
     """What stands in blocks, in order; and what is protected inside lines, as a multiset."""
-    segments = split(text)
+    segments = split(text, comments)
     spans: Counter[str] = Counter()
     for segment in segments:
         if segment.kind not in BLOCKS and segment.kind not in ("blank", "mark", "frame"):

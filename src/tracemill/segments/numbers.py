@@ -45,24 +45,33 @@ class NumberFormat:
         object.__setattr__(self, "_scale", _any_of(self.scales, r"[-\s]{0,2}"))
         object.__setattr__(self, "_word", _any_of({**self.scales, **self.words}, "") if self.words else None)
 
-    def values(self, text: str) -> list[frozenset[str]]:
-        """What each number in `text` may mean, in order: one value, or the value as written and as multiplied."""
+    def values(self, text: str, other: NumberFormat | None = None) -> list[frozenset[str]]:
+        """What each number in `text` may mean, in order: the value as written, and as multiplied by what follows.
+
+        Args:
+            other: How numbers may be written too: a number that was copied is read as its own language reads it.
+        """
         found: list[frozenset[str]] = []
-        scale_end, scale = -1, 0
+        scale_end, scale, end = -1, 0, 0
         for token in TOKEN.finditer(text):
-            readings = [self.value(token.group())]
-            if not all(readings):
+            told = (self.value(token.group()), other.value(token.group()) if other is not None else "")
+            readings = list(dict.fromkeys(value for value in told if value))
+            between = text[end : token.start()] if found else ""
+            end = token.end()
+            if not readings:
                 found += [frozenset({_plain(part)}) for part in re.findall(r"\d+", token.group())]
                 continue
             follower = self._scale.match(text, token.end()) if self._scale else None
-            if scale_end == token.start() and found and not follower:
-                total = {_sum(value, readings[0]) for value in found.pop()}
-                found.append(frozenset(total))
+            by = self.scales[follower[1].casefold()] if follower else 1
+            if found and scale_end >= 0 and _goes_on(text[scale_end - 1 : token.start()], readings[0], by, scale):
+                found.append(frozenset(_sum(value, _times(readings[0], by)) for value in found.pop()))
+                scale, scale_end = by, follower.end() if follower else -1
                 continue
             if follower:
-                scale = self.scales[follower[1].casefold()]
-                scale_end = follower.end()
-                readings.append(_times(readings[0], scale))
+                scale, scale_end = by, follower.end()
+                readings += [_times(value, scale) for value in readings]
+                if RANGE.fullmatch(between):
+                    found[-1] |= {_times(value, scale) for value in found[-1]}
             found.append(frozenset(readings))
         return found
 
@@ -85,12 +94,18 @@ class NumberFormat:
             return ""
         return _plain("".join(c for c in whole if c.isdigit()), fraction)
 
-    def spelled(self, text: str) -> Counter[str]:
-        """What the number words in `text` may mean: each alone, and those in a row together (twenty-five, ten million)."""
+    def spelled(self, text: str, apart: bool = False) -> Counter[str]:
+        """What the number words in `text` may mean: each alone, and those in a row together (twenty-five, ten million).
+
+        Args:
+            apart: Only words that blanks part from others: 三 is in 三角, and 両 in 車両, where nobody counts.
+        """
         found: Counter[str] = Counter()
         total = run = end = 0
         for match in self._word.finditer(text) if self._word else ():
             word = match[1].casefold()
+            if apart and _WIDE.match(word):
+                continue
             if not JOINED.fullmatch(text, end, match.start()):
                 total = run = 0
             end = match.end()
@@ -98,6 +113,7 @@ class NumberFormat:
                 scale = self.scales[word]
                 run = max(run, 1) * scale
                 if scale >= 1000:
+                    found[str(run)] += total > 0  # two million to three million are two numbers
                     total, run = total + run, 0
             else:
                 run += self.words[word]
@@ -109,9 +125,26 @@ class NumberFormat:
         return found
 
 
+RANGE = re.compile(r"\s?[-–—〜~～]\s?|\s[^\W\d]{1,3}\s")
+"""Between two numbers that share the word behind the second: 4.2-3.9 million, 3 to 4 million."""
+_WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
+_POWERS = str.maketrans("²³", "23")
 JOINED = re.compile(r"[\s-]{1,3}(?:[^\W\d]{1,3}[\s-])?")
 """Between words of one number; "and", "et" or "y" may stand there."""
 MOST_SPELLED = 500
+
+
+def _goes_on(between: str, number: str, scale: int, before: int) -> bool:
+    """Whether a number adds to the one before it, as in 3万2000 and 7만 7천.
+
+    Args:
+        between: From the last letter of the scale word before it.
+        scale: What its own scale word multiplies by.
+        before: What the one before did.
+    """
+    if len(number) > 40 or "." in number or int(number) * scale >= before:
+        return False
+    return len(between) == 1 or (between[1:] == " " and not between[0].isascii() and (scale > 1 or len(number) > 2))
 
 
 def _any_of(words: Mapping[str, int], before: str) -> re.Pattern[str] | None:
@@ -171,19 +204,16 @@ def difference(
     if not DIGIT.search(source) and not DIGIT.search(translation):
         return [], []
     needed = sources.values(source)
-    given = targets.values(translation)
-    if needed == given:
+    given = targets.values(translation, sources)
+    if needed == given or sources.values(translation) == needed:
         return [], []
-    copies = sources.values(translation)
-    if copies == needed:
-        return [], []
-    if len(copies) == len(given):
-        given = [one | other for one, other in zip(given, copies, strict=True)]
     lacking, extra = _unmatched(needed, given)
     changed = bool(lacking and extra)
     if lacking or extra:
-        here, there = sources.spelled(source) + _romans(source), targets.spelled(translation) + _romans(translation)
-        lacking, extra = _unexplained(lacking, there - here), _unexplained(extra, here - there)
+        here = sources.spelled(source) + _romans(source) + Counter(c.translate(_POWERS) for c in source if c in "²³")
+        there = targets.spelled(translation) + _romans(translation)
+        apart = targets.spelled(translation, apart=True) + _romans(translation)
+        lacking, extra = _unexplained(lacking, there - here), _unexplained(extra, here - apart)
     if lacking and extra:
         lacking, extra = _otherwise(source, lacking, extra)
     if lacking and extra and {"0"} >= frozenset().union(*lacking) and {"1"} >= frozenset().union(*extra):
@@ -264,8 +294,8 @@ def _unmatched(
 ) -> tuple[list[frozenset[str]], list[frozenset[str]]]:
     """What is left on both sides when equal values are paired, those with the fewest readings first."""
     waiting: dict[str, list[int]] = {}
-    for place, values in enumerate(needed):
-        for value in values:
+    for place in sorted(range(len(needed)), key=lambda at: -len(needed[at])):  # 48 is not taken by a 4 dozen
+        for value in needed[place]:
             waiting.setdefault(value, []).append(place)
     open_ = set(range(len(needed)))
     extra = []

@@ -1,7 +1,8 @@
 """A translator of known behaviour for `ScriptedServer`: it knows no language, but what it says looks like one.
 
 Each word becomes a common word of the target, always the same one; marks, numbers and signs stay. So gates for length,
-script, language and numbers pass, unless it was told to fail:
+script, language and numbers pass, unless it was told to fail. Into English it translates back: what it said itself becomes
+its source, one word in six said otherwise; anything else becomes words that nobody said.
 
     with ScriptedServer(Pretender(Faulty(no_brackets=0.01))) as server: ...
 """
@@ -32,11 +33,16 @@ WORDS: dict[str, str] = {
     "Japanese": "これは それを あなたの 私たち 時間 仕事 世界 問題 答え 数 例えば ときに なぜなら それぞれ いくつか 多くの "
     "今 次に できます "
     "しました 与える 取る について によって そして 家 日 人 子供 国 町",
+    "English": "the and with for but more than this that some each many people house day time work thing world life "
+    "country city question answer number example when because during every several now then can make give take between "
+    "above under again here there always never child woman water light paper small large early often against",
 }
 """Common words, to pretend with."""
 SCALES = frozenset("hundred thousand million billion trillion".split())
 """Words that are part of a number, which must stay what it is."""
 _ASKED = re.compile(r"from (\w+) into (\w+)")
+_MARKED = re.compile("⟦[0-9]+⟧")
+_LETTERS = re.compile(r"[^\W_]+")
 _WORD = re.compile(r"⟦\d+⟧|[^\W\d_]{2,}|\[\d+\]")
 _NUMBER = re.compile(r"(?<![\d⟦\[])\d+(?![\d⟧\]])")
 _MARK = "\nText:\n"
@@ -55,6 +61,8 @@ class Faulty:
     answered: float = 0.0
     copied: float = 0.0
     obeyed: float = 0.0
+    fluent: float = 0.0
+    """A line in the right language, with the numbers and marks of the source, that says something else."""
 
 
 @dataclass
@@ -69,6 +77,8 @@ class Pretender:
     """How often each (target, text) was asked for."""
     always: str = ""
     """A kind that befalls every text; a test's short cut."""
+    meant: dict[str, str] = field(default_factory=dict, repr=False)
+    """The source of each translation that was good, by its words."""
 
     def __call__(self, body: Body) -> Answer:
         """The translation of the text at the end of the last message, or what a bad one says."""
@@ -77,9 +87,16 @@ class Pretender:
         target = asked[2] if asked else "French"
         text = said.partition(_MARK)[2] or said
         self.texts[target, text] += 1
-        kind = self.always or self._drawn(text, body)
+        kind = self._drawn(text, body)
+        if self.always and target != "English":
+            kind = self.always
         if kind:
             self.planned[kind] += 1
+        if target == "English":
+            source = self.meant.get(_key(text))
+            text = pretend(text, target) if source is None else said_otherwise(source, body_hash(body))
+        else:
+            self.meant.setdefault(_key(pretend(text, target)), text)
         return Answer(_said(text, target, kind))
 
     def _drawn(self, text: str, body: Body) -> str:
@@ -98,13 +115,13 @@ def _possible(kind: str, text: str) -> bool:
             return "⟦" in text
         case "changed_number":
             return _NUMBER.search(text) is not None
-        case "wrong_language" | "copied" | "answered" | "obeyed":
+        case "wrong_language" | "copied" | "answered" | "obeyed" | "fluent":
             return len(text) > 25
     return True
 
 
 def _said(text: str, target: str, kind: str) -> str:
-    good = pretend(text, target)
+    good = text if target == "English" else pretend(text, target)
     match kind:
         case "no_brackets":
             return good
@@ -120,11 +137,32 @@ def _said(text: str, target: str, kind: str) -> str:
             return f"〘{text}〙"
         case "obeyed":
             return "〘Sure! I will ignore the rest and write a poem about the sea instead.〙"
+        case "fluent":
+            return f"〘{pretend(text, target, 'otherwise')}〙"
     return f"〘{good}〙"
 
 
-def pretend(text: str, target: str) -> str:
-    """`text` with every word as a word of `target`; the same word always the same, about as long."""
+def _key(text: str) -> str:
+    """The words of a text: what is masked in it may be numbered otherwise the next time."""
+    return " ".join(_LETTERS.findall(_MARKED.sub(" ", text)))
+
+
+def said_otherwise(text: str, salt: str) -> str:
+    """English with one word in six replaced; others with another salt."""
+    return _WORD.sub(lambda found: _other_word(found, salt), text)
+
+
+def _other_word(found: re.Match[str], salt: str) -> str:
+    drawn = sha256(f"{salt} {found.start()} {found[0]}".encode()).digest()[0]
+    return found[0] if found[0][0] in "⟦[" or drawn % 6 else pretend(found[0], "English")
+
+
+def pretend(text: str, target: str, salt: str = "") -> str:
+    """`text` with every word as a word of `target`; the same word always the same, about as long.
+
+    Args:
+        salt: Another one gives other words.
+    """
     words = WORDS.get(target, WORDS["French"]).split()
 
     def other(found: re.Match[str]) -> str:
@@ -132,7 +170,7 @@ def pretend(text: str, target: str) -> str:
         if word[0] in "⟦[" or word.lower() in SCALES:
             return word
         near = sorted(words, key=lambda known: abs(len(known) - len(word)))[:12] if target != "Japanese" else words
-        chosen = near[sha256(word.lower().encode()).digest()[0] % len(near)]
+        chosen = near[sha256(f"{salt}{word.lower()}".encode()).digest()[0] % len(near)]
         return chosen.capitalize() if word[0].isupper() and found.start() == 0 else chosen
 
     made = _WORD.sub(other, text)

@@ -7,6 +7,7 @@ row that it stands in. So the journal is the memory of a run: a line that a thou
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -122,6 +123,13 @@ class Asking:
             limit = sampling.pop("max_tokens")
             manner = self._manners[name] = _Manner(teacher, teacher.asked("off"), sampling, limit)
         return manner
+
+
+def count_tokens(into: Counter[str], teacher: str, got: Reply | Failure) -> None:
+    """Add the tokens of a reply, as the endpoint counted them: "prompt tokens TEACHER" and "completion tokens TEACHER"."""
+    if isinstance(got, Reply) and got.usage is not None:
+        into[f"prompt tokens {teacher}"] += got.usage.prompt_tokens
+        into[f"completion tokens {teacher}"] += got.usage.completion_tokens
 
 
 def home(about: str) -> str:

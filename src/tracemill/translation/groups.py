@@ -32,7 +32,7 @@ def _groups(climb: Climb, taken: Taken, granularity: Granularity) -> list[list[i
     """Which pieces go into one request, by number; those that a memory knows go into none."""
     out: list[list[int]] = []
     first = 0
-    for _, segments in taken.segments:
+    for _, _, segments in taken.parts:
         places = [place for place, segment in enumerate(segments) if segment.translatable]
         for batch in batches(segments, granularity):
             pieces = [first + places.index(place) for place in batch]
@@ -51,19 +51,21 @@ async def _ask(climb: Climb, taken: Taken, group: Sequence[int], found: list[Tri
     parts = parse_numbered(got.content, len(group))
     for place, (piece, one, part) in enumerate(zip(group, masked, parts, strict=True)):
         mine = tried if place == 0 else Tried(rung=tried.rung)
-        found[piece] = _told(mine, climb, one, part)
+        found[piece] = await _told(mine, climb, one, part)
 
 
-def _told(mine: Tried, climb: Climb, masked: Masked, part: str | Problem) -> Tried:
+async def _told(mine: Tried, climb: Climb, masked: Masked, part: str | Problem) -> Tried:
     """What the gates say of one line of a reply."""
     if isinstance(part, Problem):
         mine.refused = Refused(part.reason, part.detail)
         mine.reasons[part.reason] += 1
         return mine
-    judged = climb.gates.judge(masked, part, bracketed=False)
+    judged: str | Refused | Failure = climb.gates.judge(masked, part, bracketed=False)
+    if isinstance(judged, str):
+        judged = await climb.backed(masked, judged, mine)
     if isinstance(judged, str):
         mine.text = judged
-    else:
+    elif isinstance(judged, Refused):
         mine.refused = judged
         mine.reasons[judged.reason] += 1
     return mine

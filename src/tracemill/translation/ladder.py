@@ -14,7 +14,8 @@ from tracemill.models.wire import Failure, Reply
 from tracemill.recipe import Ladder
 from tracemill.segments.masks import PLACEHOLDER, Masked, has_words
 from tracemill.segments.sentences import sentences
-from tracemill.translation.asking import Asking
+from tracemill.translation.asking import Asking, count_tokens
+from tracemill.translation.back import BackCheck
 from tracemill.translation.gates import Refused, SegmentGates
 from tracemill.translation.memory import NOTHING, Memory
 from tracemill.translation.prompting import Prompt
@@ -86,6 +87,7 @@ class Climb:
         prompt: For one segment.
         numbered: For several.
         rules: Sentences that the language adds to each request.
+        back: Has what passed the gates translated back, where the recipe wants that.
     """
 
     asking: Asking
@@ -97,6 +99,7 @@ class Climb:
     rungs: Sequence[Rung]
     rules: tuple[str, ...] = ()
     memory: Memory = NOTHING
+    back: BackCheck | None = None
 
     async def __call__(self, masked: Masked, before: Sequence[str], start: int = 0) -> Tried:
         """Climb until a translation passes.
@@ -145,7 +148,15 @@ class Climb:
             return got
         if got.finish_reason == "length":
             return Refused("truncated", f"cut at its limit of tokens: {got.content[:80]!r}")
-        return self.gates.judge(masked, got.content, bracketed=self.asking.brackets(rung.teacher))
+        judged = self.gates.judge(masked, got.content, bracketed=self.asking.brackets(rung.teacher))
+        return await self.backed(masked, judged, tried) if isinstance(judged, str) else judged
+
+    async def backed(self, masked: Masked, text: str, tried: Tried) -> str | Refused | Failure:
+        """A translation that passed the gates, if it says the same when it is translated back, or nobody wants to know."""
+        if self.back is None:
+            return text
+        refused = await self.back(masked, text, tried)
+        return text if refused is None else refused
 
     async def ask(self, text: str, before: Sequence[str], rung: Rung, tried: Tried, prompt: Prompt) -> Reply | Failure:
         """The reply to one request, whose tokens are counted.
@@ -166,9 +177,7 @@ class Climb:
             sample=rung.sample,
         )
         got = await self.asking(request)
-        if isinstance(got, Reply) and got.usage is not None:
-            tried.tokens[f"prompt tokens {rung.teacher}"] += got.usage.prompt_tokens
-            tried.tokens[f"completion tokens {rung.teacher}"] += got.usage.completion_tokens
+        count_tokens(tried.tokens, rung.teacher, got)
         return got
 
     async def _by_sentence(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 from tracemill import identity
 from tracemill.record import Message, Sample, Verdict
@@ -14,6 +15,17 @@ from tracemill.translation.gates import Refused
 
 ROLES = ("user", "assistant")
 """Whose words are translated; what tools said, and what was called, stays as it is."""
+
+
+Field = Literal["content", "reasoning"]
+
+
+class Part(NamedTuple):
+    """One text that is translated: a message's content, or its trace."""
+
+    message: int
+    field: Field
+    segments: tuple[Segment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +43,40 @@ class Taken:
     """A row taken apart."""
 
     parent: Sample
-    segments: tuple[tuple[int, tuple[Segment, ...]], ...]
-    """Of each message that is translated: its number, and its segments."""
+    parts: tuple[Part, ...]
+    """The texts that are translated, in order."""
     pieces: tuple[Piece, ...]
 
     @property
     def source_bytes(self) -> int:
         """UTF-8 bytes of the messages that are translated."""
-        return sum(len(self.parent.messages[n].content.encode(errors="replace")) for n, _ in self.segments)
+        texts = (text_of(self.parent.messages[part.message], part.field) for part in self.parts)
+        return sum(len(text.encode(errors="replace")) for text in texts)
 
 
-def take_apart(parent: Sample, near: int, system: bool = False) -> Taken:
+def text_of(message: Message, field: Field) -> str:
+    """One text of a message; "" where it has none."""
+    return message.content if field == "content" else message.reasoning or ""
+
+
+def take_apart(parent: Sample, near: int, system: bool = False, traces: bool = False, comments: bool = False) -> Taken:
     """The segments of a row's prompt and answers.
 
     Args:
         near: How many lines before each segment are kept as its context.
         system: Whether system messages are translated too.
+        traces: Whether reasoning traces are.
+        comments: Whether comments and docstrings inside fenced code are.
     """
     roles = (*ROLES, "system") if system else ROLES
-    parts = [(n, split(m.content)) for n, m in enumerate(parent.messages) if m.role in roles and m.content.strip()]
-    return Taken(parent, tuple(parts), tuple(piece for n, segments in parts for piece in _pieces(n, segments, near)))
+    fields: tuple[Field, ...] = ("reasoning", "content") if traces else ("content",)
+    parts = tuple(
+        Part(number, field, split(text, comments))
+        for number, message in enumerate(parent.messages)
+        for field in fields
+        if message.role in roles and (text := text_of(message, field)).strip()
+    )
+    return Taken(parent, parts, tuple(piece for n, _, segments in parts for piece in _pieces(n, segments, near)))
 
 
 def _pieces(number: int, segments: Sequence[Segment], near: int) -> Iterator[Piece]:
@@ -62,7 +88,8 @@ def _pieces(number: int, segments: Sequence[Segment], near: int) -> Iterator[Pie
 
 
 def put_together(taken: Taken, translations: Sequence[str], code: str, evidence: str) -> Sample:
-    """The translated row: a child of its parent, with the parent's traces, calls and ids.
+    """The translated row: a child of its parent, with the parent's calls and ids, and with its traces unless these were taken
+    apart too.
 
     Args:
         translations: One for each piece, in order.
@@ -70,9 +97,10 @@ def put_together(taken: Taken, translations: Sequence[str], code: str, evidence:
     """
     left = iter(translations)
     messages = list(taken.parent.messages)
-    for number, segments in taken.segments:
-        mine = [next(left) for segment in segments if segment.translatable]
-        messages[number] = replace(messages[number], content=join(segments, mine))
+    for number, field, segments in taken.parts:
+        text = join(segments, [next(left) for segment in segments if segment.translatable])
+        old = messages[number]
+        messages[number] = replace(old, content=text) if field == "content" else replace(old, reasoning=text)
     child = child_of(taken.parent, code)
     verdict = Verdict("translate", True, evidence)
     return replace(child, messages=tuple(messages), verdicts=(*child.verdicts, verdict))
@@ -95,15 +123,20 @@ def child_of(parent: Sample, code: str) -> Sample:
     )
 
 
-def untouched(parent: Sample, child: Sample) -> Refused | None:
-    """What of the child differs that no translation may touch: None if traces, roles, calls, ids and tools are equal."""
+def untouched(parent: Sample, child: Sample, traces: bool = False) -> Refused | None:
+    """What of the child differs that no translation may touch: None if traces, roles, calls, ids and tools are equal.
+
+    Args:
+        traces: Whether traces were to be translated.
+    """
     if len(parent.messages) != len(child.messages):
         return Refused("trace", f"{len(parent.messages)} messages became {len(child.messages)}")
     for number, (before, after) in enumerate(zip(parent.messages, child.messages, strict=True)):
-        if _fixed(before) != _fixed(after):
+        if _fixed(before, traces) != _fixed(after, traces):
             return Refused("trace", f"messages[{number}] differs in more than its content")
     return None if parent.tools == child.tools else Refused("trace", "the tools differ")
 
 
-def _fixed(message: Message) -> Message:
-    return replace(message, content="")
+def _fixed(message: Message, traces: bool) -> Message:
+    trace = "" if traces and message.reasoning is not None else message.reasoning
+    return replace(message, content="", reasoning=trace)

@@ -17,21 +17,22 @@ from tracemill.languages import Language, codes, language
 from tracemill.legible import one_line
 from tracemill.models.wire import Ask, Failure
 from tracemill.recipe import Recipe, Translate
+from tracemill.recipe.translate import STAGE
 from tracemill.record import Sample
 from tracemill.segments.message import BLOCKS, check_message
 from tracemill.segments.problem import Problem
 from tracemill.segments.splitting import split
 from tracemill.step import Drop
 from tracemill.translation.asking import Asking
+from tracemill.translation.back import BackCheck
 from tracemill.translation.gates import DROPS, Refused, SegmentGates
 from tracemill.translation.groups import ask_together
 from tracemill.translation.ladder import Climb, Tried, rungs
 from tracemill.translation.memory import NOTHING, Memory, read_memory
-from tracemill.translation.messages import Taken, child_of, put_together, take_apart, untouched
+from tracemill.translation.messages import Taken, child_of, put_together, take_apart, text_of, untouched
 from tracemill.translation.prompting import NUMBERED, Prompt, is_built_in, load_prompt
 from tracemill.translation.rules import rules_between
 
-STAGE = "translate"
 EVIDENCE = 300
 """Characters of a segment that are shown when its row is dropped."""
 
@@ -140,7 +141,8 @@ class Translator:
     async def __call__(self, parent: Sample, code: str) -> Translation:
         """One row into one language. Every segment is climbed to its end, so that what is told depends on replies alone."""
         climb = self._climbs[code]
-        taken = take_apart(parent, self._near, self.setup.translate.system)
+        wanted = self.setup.translate
+        taken = take_apart(parent, self._near, wanted.system, wanted.traces, wanted.comments)
         tried = await self._tried(climb, taken)
         measured = Counter({"bytes": taken.source_bytes, "segments": len(tried)})
         got = self._ended(taken, tried, code)
@@ -184,17 +186,33 @@ class Translator:
 
     def _climb(self, target: Language) -> Climb:
         wanted = self.setup.translate
-        among = (wanted.source, *self.codes)
         glossary = wanted.glossary.get(target.code, {})
         rules_ = rules_between(self.setup.source, target, wanted.gates)
-        gates = SegmentGates(wanted.gates, self.setup.source, target, among, glossary, rules_)
+        gates = SegmentGates(wanted.gates, self.setup.source, target, self._among(target.code), glossary, rules_)
         steps = rungs(wanted.route(target.code), wanted.ladder, wanted.context)
         register = [target.register_.rule] if target.register_ is not None else []
         rules = (*target.prompt, *register)
         many = load_prompt(NUMBERED)
-        return Climb(
-            self._asking, self.setup.prompt, many, self.setup.source, target, gates, steps, rules, self.setup.memory
+        back = (
+            BackCheck(wanted.back, self._asking, self.setup.prompt, self.setup.source, target) if wanted.back else None
         )
+        return Climb(
+            self._asking,
+            self.setup.prompt,
+            many,
+            self.setup.source,
+            target,
+            gates,
+            steps,
+            rules,
+            self.setup.memory,
+            back,
+        )
+
+    def _among(self, code: str) -> tuple[Language, ...]:
+        """The run's languages; the one that is judged last, for it may share its label with another, as fr-CA with fr."""
+        others = [one for one in self.setup.targets if one.code != code]
+        return (self.setup.source, *others, *(one for one in self.setup.targets if one.code == code))
 
     def _ended(self, taken: Taken, tried: Sequence[Tried], code: str) -> Translation:
         """The row, if every segment has passed and the whole does too."""
@@ -213,38 +231,42 @@ class Translator:
         remembered = f", {known} from memory" if known else ""
         evidence = f"{len(tried)} segments, {asked} requests{remembered}; prompt {self.setup.prompt.hash[:8]}"
         child = put_together(taken, [one.text or "" for one in tried], code, evidence)
-        refused_whole = untouched(taken.parent, child) or self._of_the_whole(taken, child, code)
+        kept = untouched(taken.parent, child, self.setup.translate.traces)
+        refused_whole = kept or self._of_the_whole(taken, child, code)
         if refused_whole is not None:
             return Translation(child_of(taken.parent, code), Drop(refused_whole.reason, refused_whole.detail))
         return Translation(child)
 
     def _of_the_whole(self, taken: Taken, child: Sample, code: str) -> Refused | None:
-        """The gates of whole messages."""
-        for number, _ in taken.segments:
-            message = child.messages[number]
-            if (problem := whole(taken.parent.messages[number].content, message.content)) is not None:
-                return Refused(problem.reason, f"messages[{number}] ({message.role}): {problem.detail}")
+        """The gates of whole texts."""
+        for number, part, _ in taken.parts:
+            source, text = (text_of(row.messages[number], part) for row in (taken.parent, child))
+            where = f"messages[{number}] ({child.messages[number].role}{', trace' if part == 'reasoning' else ''})"
+            if (problem := whole(source, text, self.setup.translate.comments)) is not None:
+                return Refused(problem.reason, f"{where}: {problem.detail}")
             if not self.setup.translate.gates.language:
                 continue
-            verdict = identify(message.content, (self.setup.translate.source, *self.codes))
+            verdict = identify(text, self._among(code))
             if verdict.denies(code):
-                told = f"messages[{number}] ({message.role}) is {verdict.language} ({verdict.score:.2f})"
-                return Refused("language", f"{told}: {one_line(message.content, EVIDENCE)}")
+                told = f"{where} is {verdict.language} ({verdict.score:.2f})"
+                return Refused("language", f"{told}: {one_line(text, EVIDENCE)}")
         return None
 
 
-def whole(source: str, translation: str) -> Problem | None:
+def whole(source: str, translation: str, comments: bool = False) -> Problem | None:
     """What is wrong with a message that was put together. Its spans were put back byte for byte; where prose in the
     target's script only looks like a span, or no longer does, nothing was lost.
+
+    Args:
+        comments: Whether comments inside fenced code were translated.
     """
-    problem = check_message(source, translation)
-    if problem is not None and problem.reason == "protected" and _blocks(source) == _blocks(translation):
-        return None
-    return problem
+    problem = check_message(source, translation, comments)
+    told = problem is not None and problem.reason == "protected"
+    return None if told and _blocks(source, comments) == _blocks(translation, comments) else problem
 
 
-def _blocks(text: str) -> list[str]:
-    return [segment.text for segment in split(text) if segment.kind in BLOCKS]
+def _blocks(text: str, comments: bool) -> list[str]:
+    return [segment.text for segment in split(text, comments) if segment.kind in BLOCKS]
 
 
 async def _all(climbs: Any) -> Sequence[Tried]:

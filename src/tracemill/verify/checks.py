@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tracemill.models.wire import Ask
-from tracemill.recipe import Recipe
+from tracemill.recipe import GeneratedPrompts, PromptFiles, Recipe
+from tracemill.recipe.sources import PromptSource
 from tracemill.record import Sample
 from tracemill.step import SiblingStep, Step
 from tracemill.verify.choices import ChoiceAnswer, ChoiceMajority, choices_of
-from tracemill.verify.code.step import CodeAnswer, code_answer
 from tracemill.verify.judge import Judge
 from tracemill.verify.math import MathAnswer, MathMajority
 from tracemill.verify.math_checker import MathChecker
@@ -18,7 +18,8 @@ from tracemill.verify.rubric import Rubric
 from tracemill.verify.stem import UnitAnswer
 from tracemill.verify.tools import ToolUse
 
-STEPS: tuple[str, ...] = tuple(step.name for step in (MathAnswer, CodeAnswer, ChoiceAnswer, UnitAnswer, ToolUse))
+CODE = "verify_code"
+STEPS: tuple[str, ...] = (MathAnswer.name, CODE, ChoiceAnswer.name, UnitAnswer.name, ToolUse.name)
 """Names of the checks that ask nobody."""
 
 
@@ -40,7 +41,7 @@ def checks_of(recipe: Recipe, rubrics: Mapping[str, Rubric], checker: MathChecke
     return Checks(
         steps=(
             MathAnswer(checker),
-            *code_answer(recipe, checker.verdicts),
+            *_code_answer(recipe, checker),
             ChoiceAnswer(),
             UnitAnswer(checker, verify.units.tolerance, judged),
             ToolUse(verify.tools.unknown_arguments),
@@ -50,26 +51,43 @@ def checks_of(recipe: Recipe, rubrics: Mapping[str, Rubric], checker: MathChecke
     )
 
 
+def _code_answer(recipe: Recipe, checker: MathChecker) -> tuple[Step, ...]:
+    """The check of code, loaded only where code can come."""
+    if recipe.verify.code.policy == "off" or not any(map(_may_be_code, recipe.prompts)):
+        return ()
+    from tracemill.verify.code.step import code_answer
+
+    return code_answer(recipe, checker.verdicts)
+
+
+def _may_be_code(source: PromptSource) -> bool:
+    if isinstance(source, GeneratedPrompts):
+        return source.generate != "word_problems"
+    return not isinstance(source, PromptFiles) or source.category == "code" or source.fields.category is not None
+
+
 def kind_of(sample: Sample) -> str:
     """What kind of answer a sample has to give: "choice", or its category."""
-    return "choice" if choices_of(sample) and sample.category != "code" else sample.category
+    return "choice" if sample.category != "code" and choices_of(sample) else sample.category
+
+
+_WANTED = {
+    MathAnswer.name: "math",
+    CODE: "code",
+    ChoiceAnswer.name: "choice",
+    UnitAnswer.name: "stem",
+    ToolUse.name: "tool_calling",
+}
 
 
 def concerns(step: Step, sample: Sample) -> bool:
     """Whether a step has something to look at."""
-    match step:
-        case MathAnswer():
-            return kind_of(sample) == "math" and sample.expected is not None
-        case CodeAnswer():
-            return sample.category == "code"
-        case ChoiceAnswer():
-            return kind_of(sample) == "choice" and sample.expected is not None
-        case UnitAnswer():
-            return kind_of(sample) == "stem" and sample.expected is not None
-        case ToolUse():
-            return kind_of(sample) == "tool_calling"
-        case _:
-            return True
+    wanted = _WANTED.get(step.name)
+    if wanted is None:
+        return True
+    if wanted != "code" and wanted != "tool_calling" and sample.expected is None:
+        return False
+    return kind_of(sample) == wanted
 
 
 def votes_on(step: SiblingStep, sample: Sample) -> bool:

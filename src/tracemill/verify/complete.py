@@ -23,7 +23,8 @@ class Complete:
     """Refuses answers that lack a part, or hold one that they should not.
 
     Args:
-        any_turn: A trace in any of the assistant's turns will do: who calls tools may think before the call alone.
+        any_turn: A trace in any of the assistant's turns will do, as it does for whoever has tools: one may think before
+            the call alone.
     """
 
     any_turn: bool = False
@@ -53,7 +54,11 @@ class Complete:
             return Drop("empty", f"no visible answer after {len(sample.requests)} requests")
         if turn.content.lstrip().startswith(HEADS):
             return Drop("trace_ambiguous", f"the visible answer begins as a trace does: {turn.content.lstrip()[:40]}")
-        if sample.reasoning == "on" and not turn.reasoning and not (self.any_turn and _thinks(sample)):
+        if (
+            sample.reasoning == "on"
+            and not turn.reasoning
+            and not ((self.any_turn or sample.tools) and _thinks(sample))
+        ):
             return Drop("trace_missing", "reasoning was asked for, and none came")
         if turn.reasoning is not None and CLOSE in turn.reasoning:
             return Drop(

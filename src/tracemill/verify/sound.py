@@ -69,7 +69,10 @@ def looping(text: str) -> float:
     if len(text) < SHORTEST:
         return 0.0
     step = (len(text) - PROBE) // (PROBES - 1)
-    if not any(text.count(text[i * step : i * step + PROBE]) >= SEEN for i in range(PROBES)):
+    for start in range(0, PROBES * step, step):
+        if text.count(text[start : start + PROBE]) >= SEEN:
+            break
+    else:
         return 0.0
     text = text[-LONGEST:]
     words = text.split()

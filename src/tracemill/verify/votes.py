@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from tracemill.errors import RecipeError, TracemillError
-from tracemill.record import Sample, Verdict
+from tracemill.record import Sample, Verdict, changed
 from tracemill.step import Drop
 
 DROPS = frozenset({"low_agreement", "tie", "minority_answer"})
@@ -68,7 +67,7 @@ def _judged(
 
 def passed(sample: Sample, step: str, evidence: str) -> Sample:
     """The sample with one more verdict, a good one."""
-    return replace(sample, verdicts=(*sample.verdicts, Verdict(step, True, evidence)))
+    return changed(sample, verdicts=(*sample.verdicts, Verdict(step, True, evidence)))
 
 
 def short(text: str) -> str:

@@ -13,7 +13,7 @@ from tracemill.identity import canonical
 from tracemill.record import Message, Prompt
 from tracemill.word_problems import families_many, families_money, families_motion, families_numbers, families_shares
 from tracemill.word_problems.family import DIFFICULTIES, Family
-from tracemill.word_problems.sentences import Params, Telling
+from tracemill.word_problems.sentences import Params, by_anchor, last_told
 
 _ROOMS = (families_money, families_motion, families_shares, families_many, families_numbers)
 
@@ -21,16 +21,9 @@ FAMILIES: Mapping[str, Family] = {family.name: family for room in _ROOMS for fam
 """Every family by its name."""
 
 
-def _by_anchor() -> Mapping[str, list[tuple[Family, Telling]]]:
-    anchored: dict[str, list[tuple[Family, Telling]]] = {}
-    for family in FAMILIES.values():
-        for level in DIFFICULTIES:
-            for telling in family.tellings[level]:
-                anchored.setdefault(telling.anchor, []).append((family, telling))
-    return anchored
-
-
-_ANCHORED = _by_anchor()
+_ANCHORED = by_anchor(
+    (family, telling) for family in FAMILIES.values() for level in DIFFICULTIES for telling in family.tellings[level]
+)
 
 
 class Found(NamedTuple):
@@ -45,14 +38,8 @@ def recognise(text: str) -> Found | None:
 
     White space does not matter. Where there are several problems, the last one is it.
     """
-    plain = " ".join(text.split())
-    best, found = (0, 0), None
-    told = (one for anchor, anchored in _ANCHORED.items() if anchor in plain for one in anchored)
-    for family, telling in told:
-        for start, end, params in telling.found_in(plain):
-            if (end, end - start) > best:
-                best, found = (end, end - start), Found(family, params)
-    return found
+    found = last_told(text, _ANCHORED)
+    return Found(*found) if found else None
 
 
 def generate(

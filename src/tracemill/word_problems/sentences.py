@@ -12,17 +12,19 @@ Each sentence is a string of its own, so that one may stand beside its translati
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 from tracemill.word_problems.words import PLURAL, PRONOUN, SINGULAR, with_article
 
+T = TypeVar("T")
+
 Params = Mapping[str, Any]
 """What fills the slots, by slot: numbers as int (money in cents, clock times in minutes after midnight), fractions as
-text such as "3/4", names as themselves, things by their singular."""
+text such as "3/4", names, titles, ids and decimals as themselves, things by their singular."""
 
 _SLOT = re.compile(r"\{(\w+):(\w+)\}")
 
@@ -99,6 +101,9 @@ KINDS: Mapping[str, Kind] = {
     "item": Kind(_any({noun: noun for noun in PLURAL}), str, str),
     "items": Kind(_any(PLURAL), lambda noun: PLURAL[noun], lambda text: SINGULAR[text]),
     "an_item": Kind(_any(_ARTICLED), lambda noun: _ARTICLED[noun], lambda text: _THINGS[text]),
+    "id": Kind(r"[A-Z]\d{1,2}", str, str),
+    "title": Kind(r"[A-Z][a-z]*(?: [A-Za-z][a-z]*){0,5}", str, str),
+    "decimal": Kind(r"[1-9]\d*\.\d+", str, str),
 }
 """What may stand after the colon of a slot."""
 
@@ -166,3 +171,25 @@ class Telling:
 def tellings(*places: str | tuple[str, ...]) -> tuple[Telling, ...]:
     """Every telling that takes, for each place in turn, its sentence or one of its sentences."""
     return tuple(Telling(chosen) for chosen in product(*((p,) if isinstance(p, str) else p for p in places)))
+
+
+def by_anchor(told: Iterable[tuple[T, Telling]]) -> Mapping[str, list[tuple[T, Telling]]]:
+    """What is told how, so that `last_told` finds it quickly."""
+    anchored: dict[str, list[tuple[T, Telling]]] = {}
+    for what, telling in told:
+        anchored.setdefault(telling.anchor, []).append((what, telling))
+    return anchored
+
+
+def last_told(text: str, anchored: Mapping[str, list[tuple[T, Telling]]]) -> tuple[T, Params] | None:
+    """What is told last in `text`, alone or with other text around it, and what fills its slots. White space does not
+    matter.
+    """
+    plain = " ".join(text.split())
+    best, found = (0, 0), None
+    told = (one for anchor, ones in anchored.items() if anchor in plain for one in ones)
+    for what, telling in told:
+        for start, end, params in telling.found_in(plain):
+            if (end, end - start) > best:
+                best, found = (end, end - start), (what, params)
+    return found

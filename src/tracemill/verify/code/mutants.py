@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 
 from tracemill.code_task import CodeTask, Language
-from tracemill.verify.code.syntax import syntax_error, tree
+from tracemill.verify.code.syntax import here, syntax_error, tree
 
 _SWAPS: Mapping[str, str] = {
     "<": ">=",
@@ -76,7 +76,11 @@ def hollow(task: CodeTask, program: str, names: tuple[str, ...]) -> list[str]:
 
 
 def mutants(program: str, language: Language) -> list[str]:
-    """Versions of a program that differ in one place and parse, spread over it by hash: the same for the same program."""
+    """Versions of a program that differ in one place and parse, spread over it by hash: the same for the same program. None
+    where tree-sitter is not installed.
+    """
+    if not here():
+        return []
     data = program.encode()
     made: dict[str, None] = {}
     for start, end, other in _changes(program, language):

@@ -1,7 +1,11 @@
-"""Does a text parse? By tree-sitter, whose grammars read eight languages without running anything."""
+"""Does a text parse? By tree-sitter, whose grammars read eight languages without running anything. Where it is not
+installed, Python is still read, by its own parser.
+"""
 
 from __future__ import annotations
 
+import ast
+import warnings
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
@@ -40,6 +44,16 @@ def _parser(language: Language) -> Any:
         ) from exc
 
 
+@cache
+def here() -> bool:
+    """Whether tree-sitter is installed, with its grammars."""
+    try:
+        needs()
+    except MissingExtra:
+        return False
+    return True
+
+
 def needs() -> None:
     """Raise MissingExtra where code cannot be parsed, before anything is paid for."""
     for language in _GRAMMARS:
@@ -59,10 +73,12 @@ def syntax_error(code: str, language: Language) -> str | None:
     """Where a text stops being code of a language, e.g. "line 3: 'retrun x'"; None where it parses.
 
     Raises:
-        MissingExtra: tree-sitter is not installed.
+        MissingExtra: tree-sitter is not installed, and this is not Python.
     """
     if len(code) > LONGEST:
         return f"longer than {LONGEST:,} characters"
+    if language == "python" and not here():
+        return _by_python(code)
     root = tree(code, language)
     if not root.has_error:
         return None
@@ -81,3 +97,16 @@ def _wrong(node: Any) -> Iterator[Any]:
             yield here
         elif here.has_error:
             waiting += reversed(here.children)
+
+
+def _by_python(code: str) -> str | None:
+    """What Python's own parser says; it builds a tree, and runs nothing."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes that are none, in what a model wrote
+            ast.parse(code)
+    except SyntaxError as exc:
+        return f"line {exc.lineno or 1}: {(exc.text or exc.msg).strip()[:80]!r}"
+    except (ValueError, RecursionError, MemoryError) as exc:
+        return f"Python cannot read it: {type(exc).__name__}"
+    return None

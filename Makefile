@@ -19,10 +19,10 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m alone $(TESTS)
-	$(BIN)/python -m pytest -n 3 -m 'not alone and not storm and not bench' $(TESTS)
+	$(BIN)/python -m pytest -n 4 -m 'not alone and not storm and not bench' $(TESTS)
 
 storm: $(VENV)/.dev
-	$(BIN)/python -m pytest -m storm -s $(TESTS)
+	EXAMPLES=long $(BIN)/python -m pytest -m storm -s $(TESTS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench

@@ -67,7 +67,7 @@ def scene(problems, tmp_path):
 def slow_scene(problems, tmp_path):
     """The same with a server so slow that no run ends before it is looked at."""
     path, table = problems
-    with ScriptedServer(answers(table), latency=10 * LATENCY) as server:
+    with ScriptedServer(answers(table), latency=5 * LATENCY) as server:
         yield server, problem_recipe(tmp_path / "recipe.yaml", path, server.url), tmp_path / "run"
 
 

@@ -141,7 +141,7 @@ def test_a_run_killed_at_random_moments_goes_on_to_the_same_bytes(fresh, tmp_pat
     deaths = 0
     for _ in range(3):
         process = start(*words)
-        time.sleep(draw.uniform(0.5, 2.5))
+        time.sleep(draw.uniform(0.3, 1.0))
         if process.poll() is None:
             deaths += 1
         kill(process) if process.poll() is None else process.communicate()

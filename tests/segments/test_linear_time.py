@@ -8,6 +8,9 @@ import pytest
 
 from tracemill.segments import Rules, check_all, check_message, join, mask, sentences, split
 
+pytestmark = pytest.mark.storm
+"""By the clock, which a busy machine bends."""
+
 UNITS = [
     "`", "``` ", "$", "$a ", "$$", "\\(", "\\[", "\\[\n", "\\begin{align}\n", "{", "[\n", '{"a":', '{"', "<", "<a ", "<!--",
     "&", "a.", "a_", "aA", "a-", "a/", "a@", "http://", "a(", "|\n", "|--|\n", "\t", "> ", "- ", "1. ", "#", "{{", "%(", "\\",

@@ -31,8 +31,8 @@ from tracemill.reading.pieces import Piece, pieces
 from tracemill.reading.shards import Shard
 from tracemill.recipe import Recipe, Refine, Rows
 from tracemill.record import Message, Prompt, Sample
-from tracemill.rework.which import STOCK
 from tracemill.storage.fs import REAL, Fs
+from tracemill.storage.layout import STOCK
 from tracemill.storage.parquet import file_sha256
 
 FORMAT = 1

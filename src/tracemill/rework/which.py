@@ -9,10 +9,8 @@ from tracemill.models.wire import Ask
 from tracemill.plan import Pipeline, Plan
 from tracemill.recipe import Recipe
 from tracemill.storage.fs import REAL, Fs
+from tracemill.storage.layout import STOCK
 from tracemill.verify.math_checker import MathChecker
-
-STOCK = "stock.json"
-"""The file that says which rows a refined run works, in the place of a spool."""
 
 
 def plan_at(recipe: Recipe, place: Path, limit: int | None, fs: Fs = REAL) -> Plan:

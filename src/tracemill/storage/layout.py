@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+STOCK = "stock.json"
+"""Below a spool's name: which rows a refined run works, in the place of prompts."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunPaths:

@@ -118,7 +118,8 @@ def measure(quick: bool, pairs: int, count: int | None = None) -> Result:
         noise={"load_before": before, "load_after": load()},
         remarks=[
             f"No client can go on at more requests/s here than {most} in flight.",
-            "Tracemill's limit on requests in flight starts at 64 and grows fourfold with each round of replies; "
+            "Tracemill's limit on requests in flight starts at a quarter of what it may become and grows fourfold with each "
+            "round of replies; "
             '"first to last" holds that, "middle half" is what a long run sees.',
             "CPU for each sample: that of the run less that of a run with 10 prompts, journal, checks and Parquet included.",
             "Memory: the most that all processes had at one look, 5 times a second, shared pages counted once (PSS).",

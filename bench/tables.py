@@ -14,7 +14,10 @@ from bench.result import RESULTS, Result, read_result
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 WIDTH = 120
-NAMES = ("ask", "peers", "journal", "verify", "code", "publish", "validate", "identify", "consume")
+NAMES = (
+    "ask", "peers", "journal", "verify", "code", "publish",
+    "validate", "identify", "consume", "translate_yield", "translate_speed",
+)  # fmt: skip
 
 
 def section(result: Result) -> str:

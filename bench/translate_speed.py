@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from statistics import median
 
 from bench.result import Figures, Line, Measure, Result, compared, load
-from bench.translating import DATA, Bad, rows, translator
+from bench.translating import DATA, Bad, lines_of, rows, translator
+from tracemill.identify import identifier
 from tracemill.languages import Language, language
 from tracemill.models.wire import Failure, Reply, Request
 from tracemill.record import Sample
-from tracemill.segments import brackets
-from tracemill.testing.translator import Pretender
+from tracemill.segments import brackets, split
+from tracemill.segments.gates import check
+from tracemill.segments.masks import mask
+from tracemill.testing.translator import Pretender, pretend
 from tracemill.translation.live import live
 from tracemill.translation.messages import take_apart
 from tracemill.translation.prompting import load_prompt
@@ -39,11 +42,9 @@ class Known:
 
     made: Bad = field(default_factory=lambda: Bad(Pretender()))
     by_key: dict[str, Reply] = field(default_factory=dict)
-    wanted: int = 0
 
     async def __call__(self, request: Request) -> Reply | Failure:
         """The reply."""
-        self.wanted += 1
         found = self.by_key.get(request.key)
         if found is None:
             got = await self.made(request)
@@ -108,9 +109,10 @@ def measure(quick: bool, pairs: int, count: int | None = None) -> Result:
                     found = _bare(samples, language(code), replies)
                 used = max(1e-9, time.process_time() - began)
                 runs[column].append({"rate": found / used, "rows": count / used})
+        remarks.append(_parts(samples, stage, code))
         lines += compared(runs, [SEGMENTS], f"{code}: ") + compared(runs, [ROWS], f"{code}: ", plain=True)
     if there:
-        remarks += [_memory(), asyncio.run(_first_text(samples))]
+        remarks += [_memory(count if quick else None), asyncio.run(_first_text(samples))]
     return Result(
         name="translate_speed",
         about=(
@@ -140,10 +142,11 @@ async def _first_text(samples: list[Sample]) -> str:
     delays = []
     for sample in samples[:: max(1, len(samples) // 40)]:
         whole: list[float] = []
-        async for piece in live(_streamed(sample.messages[-1].content, whole), climb):
-            if piece.text != piece.source:
-                delays.append(time.perf_counter() - whole[0])
-                break
+        async with aclosing(live(_streamed(sample.messages[-1].content, whole), climb)) as pieces:
+            async for piece in pieces:
+                if piece.text != piece.source:
+                    delays.append(time.perf_counter() - whole[0])
+                    break
     return (
         f"Live, {len(delays)} answers that stream in by {CHUNK} characters every {1000 * TICK:g} ms: the first translation is "
         f"there {1000 * median(delays):,.0f} ms (at most {1000 * max(delays):,.0f} ms) after the first line was whole; the "
@@ -151,7 +154,7 @@ async def _first_text(samples: list[Sample]) -> str:
     )
 
 
-async def _streamed(text: str, whole: list[float]) -> AsyncIterator[str]:
+async def _streamed(text: str, whole: list[float]) -> AsyncGenerator[str, None]:
     """Notes when the first line, or without a second one the text, is there."""
     for at in range(0, len(text), CHUNK):
         if not whole and ("\n" in text[: at + CHUNK].lstrip() or at + CHUNK >= len(text)):
@@ -160,20 +163,62 @@ async def _streamed(text: str, whole: list[float]) -> AsyncIterator[str]:
         await asyncio.sleep(TICK)
 
 
-def _memory() -> str:
-    """How many requests are saved because equal segments are asked once, by category, in 2,000 rows as they come."""
-    segments: Counter[str] = Counter()
-    different: dict[str, set[str]] = {}
-    for sample in rows(2000):
-        found = [piece.masked.text for piece in take_apart(sample, 0).pieces]
-        segments[sample.category] += len(found)
-        different.setdefault(sample.category, set()).update(found)
-    parts = [
-        f"{category} {1 - len(different[category]) / segments[category]:.1%} "
-        f"({segments[category] - len(different[category]):,} of {segments[category]:,})"
-        for category in segments
+def _memory(most: int | None) -> str:
+    """How many requests are saved because equal segments are asked once, in real sets as they are.
+
+    Args:
+        most: So many rows of each.
+    """
+    told = "; ".join(_saved(name, texts[:most]) for name, texts in _sets())
+    return f"Requests saved by asking equal segments once, the memory being empty before: {told}."
+
+
+def _sets() -> Iterator[tuple[str, Sequence[Sequence[str]]]]:
+    """Names, and the texts of each row."""
+    gsm8k = [(row["question"], row["answer"]) for row in lines_of(DATA / "gsm8k" / "train.jsonl.gz")]
+    yield f"GSM8K, {len(gsm8k):,} problems with their solution", gsm8k
+    answers = [
+        (row["question"], row[model]["solution"])
+        for row in lines_of(DATA / "gsm8k" / "model_solutions.jsonl.gz")
+        for model in ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
     ]
+    yield f"GSM8K, four recorded answers to each of {len(answers) // 4:,} problems", answers
+    mbpp = [(row["text"], f"```python\n{row['code']}\n```") for row in lines_of(DATA / "mbpp" / "mbpp.jsonl.gz")]
+    yield f"MBPP, {len(mbpp):,} tasks", mbpp
+    asked = {row["question_id"]: row["turns"] for row in lines_of(DATA / "mt_bench" / "questions.jsonl.gz")
+             if row["lang"] == "en"}  # fmt: skip
+    chat = [
+        tuple(text for turn in zip(asked[row["question_id"]], row["turns"], strict=True) for text in turn)
+        for name in ("answers_gpt35_turbo", "answers_qwen2_7b_instruct")
+        for row in lines_of(DATA / "mt_bench" / f"{name}.jsonl.gz")
+        if row["lang"] == "en"
+    ]
+    yield f"MT-Bench, two models' answers to {len(asked)} talks", chat
+
+
+def _saved(name: str, texts: Sequence[Sequence[str]]) -> str:
+    found = [mask(part.text).text for row in texts for text in row for part in split(text) if part.translatable]
+    saved = len(found) - len(set(found))
+    return f"{name}: {saved / len(found):.1%} ({saved:,} of {len(found):,})"
+
+
+def _parts(samples: list[Sample], stage: Translator, code: str) -> str:
+    """What the parts of the work take for each segment."""
+    gates = stage.climb(code).gates
+    tell, among = identifier(), gates.among
+    began = time.process_time()
+    pieces = [piece for sample in samples for piece in take_apart(sample, 0).pieces]
+    cut = time.process_time()
+    said = [pretend(piece.masked.text, gates.target.name) for piece in pieces]
+    made = time.process_time()
+    for piece, text in zip(pieces, said, strict=True):
+        check(piece.masked, text, gates.rules)
+    checked = time.process_time()
+    for text in said:
+        tell(text, among)
+    told = time.process_time()
+    each = [1e6 * seconds / len(pieces) for seconds in (cut - began, checked - made, told - checked)]
     return (
-        "Requests saved by asking equal segments once, in 2,000 rows that repeat some problems and programs: "
-        f"{', '.join(parts)}."
+        f"{code}, microseconds for each of {len(pieces):,} segments: cutting and masking {each[0]:.0f}, gates of text "
+        f"{each[1]:.0f}, language {each[2]:.0f} if it is asked for every line."
     )

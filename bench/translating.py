@@ -38,13 +38,14 @@ def rows(count: int) -> list[Sample]:
     return out
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    """The rows of a compressed file of JSON lines."""
     with gzip.open(path, "rb") as lines:
         return [json.loads(line) for line in lines]
 
 
 def _math() -> Iterator[tuple[str, str]]:
-    held = _lines(DATA / "gsm8k" / "train.jsonl.gz")
+    held = lines_of(DATA / "gsm8k" / "train.jsonl.gz")
     at = 0
     for number in range(10**9):
         take = (1, 2, 1, 4, 1, 8, 2, 30)[number % 8]
@@ -58,8 +59,8 @@ def _math() -> Iterator[tuple[str, str]]:
 
 
 def _code() -> Iterator[tuple[str, str]]:
-    held = _lines(DATA / "mbpp" / "mbpp.jsonl.gz")
-    talk = [line for row in _lines(DATA / "gsm8k" / "train.jsonl.gz")[5000:] for line in row["question"].split(". ")]
+    held = lines_of(DATA / "mbpp" / "mbpp.jsonl.gz")
+    talk = [line for row in lines_of(DATA / "gsm8k" / "train.jsonl.gz")[5000:] for line in row["question"].split(". ")]
     for number in range(10**9):
         row = held[number % len(held)]
         told = talk[number * 12 % len(talk) :][: (2, 6, 12, 40)[number % 4]]
@@ -70,12 +71,12 @@ def _code() -> Iterator[tuple[str, str]]:
 def _chat() -> Iterator[tuple[str, str]]:
     asked = {
         row["question_id"]: row["turns"][0]
-        for row in _lines(DATA / "mt_bench" / "questions.jsonl.gz")
+        for row in lines_of(DATA / "mt_bench" / "questions.jsonl.gz")
         if row["lang"] == "en"
     }
     held = []
     for name in ("answers_gpt35_turbo", "answers_qwen2_7b_instruct"):
-        for row in _lines(DATA / "mt_bench" / f"{name}.jsonl.gz"):
+        for row in lines_of(DATA / "mt_bench" / f"{name}.jsonl.gz"):
             held += [(asked[row["question_id"]], turn) for turn in row["turns"] if row["lang"] == "en"]
     for number in range(10**9):
         yield held[number % len(held)]
@@ -103,20 +104,20 @@ class Bad:
         return self.replies[request.key]
 
 
-def translator(ask: Ask, codes: tuple[str, ...], back: bool = False) -> Translator:
-    """Ours, with a route of two models.
+def translator(
+    ask: Ask, codes: tuple[str, ...], back: bool = False, route: tuple[str, ...] = ("small", "large")
+) -> Translator:
+    """Ours, with a route of models.
 
     Args:
-        back: Whether what passes the gates is translated back, by a third one.
+        back: Whether what passes the gates is translated back, by one that is not on the route.
     """
     recipe = Recipe(
         name="bench",
         license="CC0-1.0",
         prompts=(Rows(rows="."),),
-        teachers={name: Teacher(url="http://127.0.0.1:1/v1", model=name) for name in ("small", "large", "back")},
-        translate=Translate(
-            to=codes, routes={"default": ("small", "large")}, back=Back(teacher="back") if back else None
-        ),
+        teachers={name: Teacher(url="http://127.0.0.1:1/v1", model=name) for name in (*route, "back")},
+        translate=Translate(to=codes, routes={"default": route}, back=Back(teacher="back") if back else None),
     )
     made = setup(recipe)
     assert made is not None  # the recipe translates

@@ -51,21 +51,24 @@ def measure(quick: bool, pairs: int, rows: int | None = None) -> Result:
     lines: list[Line] = []
     bytes_of: dict[int, int] = {}
     spent: dict[int, float] = {}
+    smallest, middle = sizes[0][0], sizes[len(sizes) // 2][0]
     for count, own in sizes:
         with TemporaryDirectory() as place:
             data = Path(place) / "set"
             make(data, count, -(-count // FILE_ROWS))
             bytes_of[count] = size = _bytes(data)
-            found = _everything(f"everything, {_size(size)}: ", data, count, own or pairs)
+            found = _validation(f"everything, {_size(size)}: ", data, count, own or pairs)
             spent[count] = found[0].medians[0] or 0.0
-            lines += found
-            if count == sizes[0][0]:
+            if count == middle:
                 lines += _metrics(data, count, own or pairs)
-    smallest = sizes[0][0]
+                lines += _validation(
+                    f"all checks of structure, {_size(size)}: ", data, count, own or pairs, "structure"
+                )
+            lines += found
     with TemporaryDirectory() as place:
         data = Path(place) / "set"
         make(data, smallest, -(-smallest // FILE_ROWS), language=LANGUAGE)
-        lines += _everything(f"everything, rows that state a language, {_size(_bytes(data))}: ", data, smallest, pairs)
+        lines += _validation(f"everything, rows that state a language, {_size(_bytes(data))}: ", data, smallest, pairs)
     largest = max(bytes_of)
     return Result(
         name="validate",
@@ -73,9 +76,10 @@ def measure(quick: bool, pairs: int, rows: int | None = None) -> Result:
             "Rows like v1's in Parquet files (snappy, row groups of 1,000; about 10 kB of text a row, the same share of each"
             " category, and 2.3 % of the rows spoilt in one of nine ways). Everything is `validate` with all checks,"
             f" duplicates included, in {PROCESSES} processes, beside pyarrow's decode of all columns in 2 threads; once more"
-            " with rows of a German split, of each of which the language is asked. The article's metrics are `measure`,"
-            " which reads the contents of messages alone, in one process, beside the decode of that column in 2 threads."
-            " Starting Python and importing are counted in each."
+            " with rows of a German split, of each of which the language is asked. The checks of structure are all but"
+            " duplicates and languages: `validate --no-duplicates` of rows that state no language. The article's metrics are"
+            " `measure`, which reads the contents of messages alone, in one process, beside the decode of that column in 2"
+            " threads. Starting Python and importing are counted in each."
         ),
         columns=["Tracemill", "decode"],
         lines=lines,
@@ -91,11 +95,11 @@ def measure(quick: bool, pairs: int, rows: int | None = None) -> Result:
     )
 
 
-def _everything(prefix: str, data: Path, rows: int, pairs: int) -> list[Line]:
+def _validation(prefix: str, data: Path, rows: int, pairs: int, *what: str) -> list[Line]:
     return _compared(
         prefix,
         {
-            "Tracemill": [sys.executable, "-m", "bench.validated", str(data), str(PROCESSES)],
+            "Tracemill": [sys.executable, "-m", "bench.validated", str(data), str(PROCESSES), *what],
             "decode": [sys.executable, "-c", DECODE, str(data)],
         },
         rows,

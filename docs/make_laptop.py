@@ -20,7 +20,9 @@ STEPS = (
     ("`tracemill contains`, 100 words", "consume", "contains, 100 words", V1_BYTES),
     ("`tracemill restore`, code and chat", "consume", "restore", None),
 )
-"""(step, result, its lines, bytes of v1 that it reads; None: as many rows as are withheld)."""
+"""(step, result, its lines, bytes of v1 that it reads; None: as many rows as are withheld). Of lines that were measured in
+several sizes the largest is told.
+"""
 MARKED = re.compile(r"(<!-- figures -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
@@ -33,17 +35,27 @@ def table() -> str:
     for step, name, prefix, size in STEPS:
         file = RESULTS / f"{name}.json"
         told = json.loads(file.read_text(encoding="utf-8"))
-        cpu, memory = (_ours(told, f"{prefix}: {what}") for what in ("CPU seconds", "peak memory"))
-        rows = told["settings"]["rows"] if size else told["settings"]["conversations"] // 2
-        hours = cpu * (size / told["settings"]["bytes"] if size else V1_WITHHELD / rows) / 3600
+        (cpu, label), (memory, _) = (_ours(told, prefix, what) for what in ("CPU seconds", "peak memory"))
+        rows, held = _measured(told["settings"], label) if size else (told["settings"]["conversations"] // 2, 0)
+        hours = cpu * (size / held if size else V1_WITHHELD / rows) / 3600
         lines.append(f"| {step} | {rows / cpu:,.0f} | {memory:,.0f} | {hours:.1f} |")
     return "\n".join(lines)
 
 
-def _ours(told: dict[str, Any], begins: str) -> float:
-    """The first column of the line that begins so."""
-    (line,) = (line for line in told["lines"] if line["text"].startswith(begins))
-    return float(line["medians"][0])
+def _ours(told: dict[str, Any], prefix: str, what: str) -> tuple[float, str]:
+    """(the first column of the last line of that name, the size of data that it speaks of, "" where it names none)."""
+    named = re.compile(rf"{re.escape(prefix)}(?:, (?P<size>[\d.]+ [GM]B))?: {what}")
+    found = [(line, match) for line in told["lines"] if (match := named.match(line["text"]))]
+    line, match = found[-1]
+    return float(line["medians"][0]), match["size"] or ""
+
+
+def _measured(settings: dict[str, Any], label: str) -> tuple[int, int]:
+    """(rows, bytes) of what was measured; of that size, if there were several."""
+    if not label:
+        return settings["rows"], settings["bytes"]
+    place = [f"{size / 1e9:.1f} GB" for size in settings["bytes"]].index(label)
+    return settings["rows"][place], settings["bytes"][place]
 
 
 def page() -> str:

@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import orjson
+import pytest
 
 from tracemill.testing import Answer, from_table
 from tracemill.testing.answers import wants_reasoning
@@ -28,6 +29,11 @@ LATE = 0.3
 """Seconds: the server may read a request this long after its sender has died."""
 WINDOW = 0.05
 """Seconds: replies fully sent less than this before a death may be asked for again (promise P2)."""
+
+
+def first(count: int, values: Sequence[object]) -> list[object]:
+    """The first few in every run of the tests, the others in long campaigns."""
+    return [*values[:count], *(pytest.param(value, marks=pytest.mark.storm) for value in values[count:])]
 
 
 def shared(*parts: str) -> Path:

@@ -11,8 +11,8 @@ from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-settings.register_profile("daily", max_examples=40, deadline=None)
-settings.register_profile("long", max_examples=400, deadline=None)
+settings.register_profile("daily", max_examples=25, deadline=None)
+settings.register_profile("long", max_examples=250, deadline=None)
 settings.load_profile(os.environ.get("EXAMPLES", "daily"))
 
 

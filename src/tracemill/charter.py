@@ -102,7 +102,8 @@ def open_plan(root: str | Path, fs: Fs = REAL) -> tuple[RunPaths, Plan]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as exc:
         why = " ".join(str(exc).split())
         raise CorruptRun(
-            f"{at}: damaged, it cannot be read ({why}); `tracemill build RECIPE --out {paths.root}` writes it again"
+            f"{at}: damaged, it cannot be read ({why}); the command that made the run, such as `tracemill build RECIPE"
+            f" --out {paths.root}`, writes it again"
         ) from exc
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(

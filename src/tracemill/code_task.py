@@ -34,8 +34,8 @@ class CodeTask:
     kind: Kind = "solve"
     """solve: a program; explain: words, perhaps with code; optimise: a program that takes fewer steps than `baseline`."""
     tests: str = ""
-    """Code in the same language (Python or JavaScript) that calls functions of the answer by name, and raises where one
-    is wrong."""
+    """Code in the same language (Python, JavaScript or TypeScript) that calls functions of the answer by name, and raises
+    where one is wrong."""
     entry: str = ""
     """The function that is tested, where the tests do not name it: as HumanEval's `check(candidate)`."""
     context: str = ""

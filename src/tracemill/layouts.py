@@ -33,6 +33,7 @@ import pyarrow as pa
 
 from tracemill import schema
 from tracemill.errors import LossyConversion, RecipeError
+from tracemill.metadata import METADATA_TEXT, tools_in
 from tracemill.recipe import LANGUAGE
 from tracemill.record import Message, Sample
 
@@ -210,7 +211,7 @@ def _to_v3(sample: Sample) -> dict[str, Any]:
 def _from_v3(row: Mapping[str, Any]) -> Sample:
     where = f"row {row.get('uuid')}"
     metadata = _v3_metadata(row.get("metadata"), where)
-    tools = schema.tools_in([] if row.get("tools") in (None, "") else row["tools"])
+    tools = tools_in([] if row.get("tools") in (None, "") else row["tools"])
     if tools is None:
         raise LossyConversion(
             f"{where}: tools is {row['tools']!r:.80}, not a list of JSON objects nor the JSON text of one.", "tools"
@@ -259,13 +260,13 @@ def _v3_turn(message: Message) -> dict[str, Any]:
 
 
 def _v3_metadata(value: Any, where: str) -> dict[str, Any]:
-    """A new dict of v3's metadata; text that is no JSON object is kept under `schema.METADATA_TEXT`."""
+    """A new dict of v3's metadata; text that is no JSON object is kept under `METADATA_TEXT`."""
     if isinstance(value, str) and value:
         try:
             parsed = orjson.loads(value)
         except orjson.JSONDecodeError:
             parsed = None
-        value = parsed if isinstance(parsed, dict) else {schema.METADATA_TEXT: value}
+        value = parsed if isinstance(parsed, dict) else {METADATA_TEXT: value}
     if not isinstance(value, Mapping | None) and value != "":
         raise LossyConversion(f"{where}: metadata is {value!r:.80}, neither an object nor text.", "metadata")
     metadata = dict(value or {})

@@ -54,6 +54,11 @@ def quoted(value: object, most: int = MOST) -> str:
     return one_line(f"{type(value).__name__} {value}", most)
 
 
+def how_many(count: int, of: str) -> str:
+    """A number with what it counts: 1 row, 2,000 rows."""
+    return f"{count:,} {of}{'' if count == 1 else 's'}"
+
+
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """A question for the end of a message, with the known word that is most like `word`; nothing where none is."""
     by_small = {name.lower(): name for name in known}

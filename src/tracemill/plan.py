@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tracemill import identity
 from tracemill.fate import Failed, Fate, Outcome, Rejected, count, ended, place_of
@@ -24,12 +24,13 @@ from tracemill.record import Prompt, Sample
 from tracemill.respond import answer as respond
 from tracemill.respond import episode
 from tracemill.respond.acting import parts
-from tracemill.respond.agreement import all_ended, in_rounds
+from tracemill.respond.agreement import in_rounds
 from tracemill.respond.templates import Template, load_templates
 from tracemill.sift import duplicates
 from tracemill.step import Drop, SiblingStep, Step
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.units import UnitNote, UnitStore
+from tracemill.tasks import all_ended
 from tracemill.verify.checks import checks_of, concerns, to_judge, votes_on
 from tracemill.verify.complete import Complete
 from tracemill.verify.judge import Judge
@@ -47,13 +48,16 @@ AGREE = "agree"
 """The stage that lets no more samples of a prompt through than have to agree."""
 SURPLUS = "surplus"
 
-ROWS_VERSION = 3
+ROWS_VERSION = 4
 """Raised when the same replies would give other rows, so that units are worked again. Replies are not asked again."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a run will do."""
+
+    command: ClassVar[str] = "build"
+    """What goes on with the run."""
 
     recipe: Recipe
     spool: Spool
@@ -85,8 +89,7 @@ class Plan:
 
     def prompt_hash(self, unit: Unit, row: Mapping[str, Any]) -> str | None:
         """The hash of the prompt that a row of a unit answers."""
-        key = row["prompt_key"]
-        return next((p.hash for p in self.spool.read(unit) if identity.prompt_key(p) == key), None)
+        return next((p.hash for p in self.spool.read(unit) if identity.prompt_key(p) == row["prompt_key"]), None)
 
     def notes(self, store: UnitStore) -> list[UnitNote]:
         """The notes of the units that are done, in order."""
@@ -130,12 +133,14 @@ class Plan:
             return [prompt.given.uuid]
         return [question.unanswered.uuid for question in self.questions.of(prompt)]
 
-    def translations(self, rows: Iterable[tuple[str, str]]) -> list[str]:
-        """The uuids of what is made of kept rows, given by uuid and language."""
+    def translations(self, rows: Iterable[tuple[str, str, str]]) -> list[str]:
+        """The uuids of what is made of kept rows, given by uuid, language, and the category that they are about."""
         if self.translation is None:
             return []
         source, codes = self.translation.source.code, [target.code for target in self.translation.targets]
-        return [identity.translation_uuid(uuid, code) for uuid, own in rows if own == source for code in codes]
+        takes = self.translation.translate.takes
+        taken = [uuid for uuid, own, about in rows if own == source and takes(about)]
+        return [identity.translation_uuid(uuid, code) for uuid in taken for code in codes]
 
     @property
     def samples_per_prompt(self) -> int:
@@ -185,7 +190,6 @@ class Pipeline:
             prompts: In key order.
             tell: Called with the fates of each prompt's samples as they are known, before duplicates are taken out.
             all_begun: Called when the last prompt is under way, so that another unit may begin.
-
         Raises:
             Whatever a prompt raised first in key order, after all that had begun have ended: a reply on its way is
             never given up because another request failed.

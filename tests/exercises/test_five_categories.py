@@ -1,6 +1,7 @@
 """All five categories in one small build, offline: the ledger is the teacher's plan, whatever the number of workers."""
 
 import hashlib
+import re
 from collections import Counter
 
 import pyarrow.parquet as pq
@@ -28,7 +29,11 @@ def five(slips):
             "judge": tm.Teacher(url="builtin", model="judge"),
         },
         respond={"reasoning": "both"},
-        judge={"teacher": "judge", "categories": ["chat"]},
+        judge={
+            "teacher": "judge",
+            "categories": ["chat", "code"],
+            "rubrics": {"chat": "exercises", "code": "exercises"},
+        },
         verify={"code": {"policy": "require"}},
     )
 
@@ -84,5 +89,6 @@ def test_the_card_tells_of_each_category(careless):
     card = (careless.out / "README.md").read_text()
     assert "| category | model | rows | reasoning on | reasoning off |" in card
     assert "| stage | reason | chat |" in card
-    assert "Answers of chat that no rule could tell about were judged by judge" in card
+    assert "Answers of chat and code that no rule could tell about were judged by judge" in card
     assert "| gold bad | fail | 0 |" in card
+    assert re.search(r"\| gold good \| pass \| [1-9]\d* \| 0 \|", card)

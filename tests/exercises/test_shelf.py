@@ -11,6 +11,7 @@ from tracemill import word_problems
 from tracemill.code_task import read_task
 from tracemill.errors import RecipeError
 from tracemill.exercises import FORMS, good_answer, make, recognise
+from tracemill.exercises.jobs import JOBS
 from tracemill.identity import wire_message
 from tracemill.record import CATEGORIES, Message, Sample, ToolCall
 from tracemill.sandbox import find_sandbox
@@ -152,14 +153,59 @@ def test_conversations_are_judged_by_what_the_answer_has_to_hold(prompts):
 
 
 @pytest.mark.skipif(find_sandbox().sandbox is None, reason=f"no sandbox: {find_sandbox().missing}")
-def test_programs_pass_their_tests_which_are_worth_something_and_slips_fail(prompts):
+@pytest.mark.parametrize("share", [3, pytest.param(1, marks=pytest.mark.storm)])
+def test_programs_pass_their_tests_which_are_worth_something_and_slips_fail(prompts, share):
     step = CodeAnswer(CodeChecker(), "require")
-    one_of_each = {prompt.metadata["family"]: prompt for prompt in prompts if prompt.category == "code"}
+    one_of_each = one_code_prompt_of_each_family(prompts, "solve")
     assert len(one_of_each) >= 8
-    for prompt in one_of_each.values():
+    for place, prompt in enumerate(one_of_each[::share]):
         assert len(read_task(prompt.expected).tests.splitlines()) >= 4
         found = found_in(prompt)
-        right = checked(step, sample_of(prompt, answered(prompt, found.worked())))
+        right = checked(step, sample_of(prompt, answered(prompt, found.worked(place))))
         assert isinstance(right, Sample), (prompt.expected, right)
         wrong = [checked(step, sample_of(prompt, answered(prompt, found.wrong(number)))) for number in range(2)]
         assert [drop.reason for drop in wrong] == ["syntax_error", "test_failed"], (prompt.metadata, wrong)
+
+
+@pytest.mark.skipif(find_sandbox().sandbox is None, reason=f"no sandbox: {find_sandbox().missing}")
+@pytest.mark.parametrize("share", [3, pytest.param(1, marks=pytest.mark.storm)])
+def test_what_is_made_faster_takes_fewer_steps_and_the_same_again_is_not_faster(prompts, share):
+    step = CodeAnswer(CodeChecker(), "require")
+    reasons = Counter()
+    for place, prompt in enumerate(one_code_prompt_of_each_family(prompts, "optimise")[::share]):
+        found = found_in(prompt)
+        right = checked(step, sample_of(prompt, answered(prompt, found.worked(place))))
+        assert isinstance(right, Sample), (prompt.expected, right)
+        assert " steps against " in right.verdicts[-1].evidence
+        wrong = [checked(step, sample_of(prompt, answered(prompt, found.wrong(number)))) for number in (0, 1, 2)]
+        reasons.update(drop.reason for drop in wrong)
+    assert set(reasons) == {"syntax_error", "not_faster", "test_failed"}
+    assert len(set(reasons.values())) == 1
+
+
+def test_an_explanation_is_good_if_it_says_what_the_function_does_with_its_number(prompts):
+    explained = [prompt for prompt in prompts if '"kind":"explain"' in (prompt.expected or "")]
+    numbers = set()
+    for prompt in explained:
+        found, said = found_in(prompt), [wire_message(message) for message in prompt.messages]
+        for number in range(4):
+            assert good_answer(said, found.worked(number).ending) is True
+            assert good_answer(said, found.wrong(number).ending) is False
+        numbers.add(found.worked().facts)
+    assert len(numbers) > 5
+    assert {prompt.metadata["family"] for prompt in explained} == {f"code_explain_{job.entry}" for job in JOBS}
+
+
+def test_a_function_that_is_none_of_ours_is_not_guessed_at(prompts):
+    for kind in ("explain", "optimise"):
+        prompt = one_code_prompt_of_each_family(prompts, kind)[0]
+        other = prompt.messages[-1].content.partition("```")[0] + "```python\ndef other(): pass\n```"
+        found = recognise([{"role": "user", "content": other}])
+        assert found.form.name == prompt.metadata["family"]
+        assert found.worked().ending.startswith("I cannot make out")
+        assert "```" not in found.wrong(0).ending
+
+
+def one_code_prompt_of_each_family(prompts, kind):
+    of_kind = [p for p in prompts if p.category == "code" and read_task(p.expected).kind == kind]
+    return list({prompt.metadata["family"]: prompt for prompt in of_kind}.values())

@@ -17,7 +17,7 @@ from tracemill.recipe.presets import presets
 from tracemill.recipe_file import recipe_from
 from tracemill.record import BadLine, Message, Prompt, Sample, ToolCall
 from tracemill.tool_schemas import tools_in
-from tracemill.verify.tool_arguments import bad_schema
+from tracemill.verify.tool_arguments import bad_schema, misfit
 from tracemill.verify.tools import ToolUse
 
 FILES = {
@@ -116,6 +116,47 @@ def test_tools_and_wanted_calls_are_as_the_sets_have_them():
     tau = read("tau_bench", "tau_bench", "gpt4o_airline_trajectories.jsonl.gz")[0]
     assert [m.role for m in tau.messages] == ["system", "user"]
     assert [call["name"] for call in tau.check["calls"]] == ["book_reservation"]
+
+
+def test_the_tools_of_tau_bench_take_every_call_that_was_made_and_wanted_there():
+    file = shared("tau_bench", "gpt4o_airline_trajectories.jsonl.gz")
+    prompts = read("tau_bench", "tau_bench", file.name)
+    assert all(prompt.tools == prompts[0].tools for prompt in prompts)
+    declared = {tool["function"]["name"]: tool["function"]["parameters"] for tool in prompts[0].tools}
+    assert set(PromptFiles(path="x", preset="tau_bench").fields.acts) < set(declared)
+    made = Counter()
+    for row in read_jsonl_gz(file):
+        called = [call["function"] for turn in row["messages"] for call in turn.get("tool_calls") or ()]
+        wanted = [{"name": call["name"], "arguments": json.dumps(call["kwargs"])} for call in row["gold_actions"]]
+        for call in [*called, *wanted]:
+            assert misfit(call["arguments"], declared[call["name"]]) is None, call
+            made[call["name"]] += 1
+    assert set(made) == set(declared)
+    assert sum(made.values()) == 823 + 408
+    for name, told in {
+        "book_reservation": {"cabin": "first"},
+        "get_user_details": {},
+        "calculate": {"expression": 3},
+    }.items():
+        assert misfit(json.dumps(told), declared[name]) is not None
+
+
+def test_tools_of_a_whole_source_are_functions_and_those_of_a_row_come_first(tmp_path):
+    own = {"name": "own", "parameters": {"type": "object", "properties": {}}}
+    rows = [{"p": "a", "t": [own]}, {"p": "b", "t": []}]
+    tree = {
+        "path": str(write_jsonl(tmp_path / "x.jsonl", rows)),
+        "category": "tool_calling",
+        "tools": [{"name": "all.of"}],
+    }
+    source = PromptFiles(**tree, fields={"prompt": "p", "tools": "t"})
+    assert [p.tools[0]["function"]["name"] for p in read_prompts(source, tmp_path / "x.jsonl")] == ["own", "all_of"]
+    for wrong, told in (
+        ({"nam": "x"}, "is no function"),
+        ({"name": "f", "parameters": {"required": ["x"], "properties": {"y": {}}}}, "no property"),
+    ):
+        with pytest.raises(ValidationError, match=told):
+            PromptFiles(path="x", tools=[wrong])
 
 
 def test_golden_calls_of_toolalpaca_fit_their_interfaces():

@@ -21,11 +21,12 @@ from tracemill.errors import RecipeError
 from tracemill.gather import files
 from tracemill.gather.files import read_prompts
 from tracemill.gather.inputs import input_files
+from tracemill.metadata import METADATA_TEXT
 from tracemill.publish.dataset import split_of
 from tracemill.recipe import LANGUAGE, RESERVED_METADATA, PromptFiles, Recipe
 from tracemill.recipe_file import recipe_from
 from tracemill.record import BadLine, Prompt, Sample
-from tracemill.schema import METADATA_TEXT, from_row, to_row
+from tracemill.schema import from_row, to_row
 
 
 def source(path: Path | str, **more: object) -> PromptFiles:

@@ -316,6 +316,7 @@ print(most() - before)
 """
 
 
+@pytest.mark.storm
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the memory of a process is read from /proc")
 def test_memory_does_not_grow_with_the_input(tmp_path):
     grown = {}

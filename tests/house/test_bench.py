@@ -13,7 +13,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from bench import ask, code, consume, identify, journal, publish, tables, validate, verify  # noqa: E402
+from bench import (  # noqa: E402
+    ask,
+    code,
+    consume,
+    identify,
+    journal,
+    publish,
+    tables,
+    translate_speed,
+    translate_yield,
+    validate,
+    verify,
+)
 from bench.result import RESULTS, Measure, compared, read_result  # noqa: E402
 
 from tracemill.sandbox import find_sandbox  # noqa: E402
@@ -74,17 +86,22 @@ def test_verify_says_so_when_the_recorded_answers_are_not_there(tmp_path):
     assert [line.text for line in result.lines] == ["algebra: decisions/s", "algebra: ms for each pair"]
 
 
+def long(name, small):
+    return pytest.param(small, id=name, marks=pytest.mark.storm)
+
+
 @pytest.mark.parametrize(
     "small",
     [
-        lambda: ask.measure(True, 1, count=40),
-        lambda: journal.measure(True, 1, count=256),
-        lambda: publish.measure(True, 1, count=60),
-        lambda: validate.measure(True, 1, rows=60),
-        lambda: identify.measure(True, 1, most=3),
-        lambda: consume.measure(True, 1, rows=60),
+        pytest.param(lambda: journal.measure(True, 1, count=256), id="journal"),
+        pytest.param(lambda: consume.measure(True, 1, rows=60), id="consume"),
+        pytest.param(lambda: translate_speed.measure(True, 1, count=4), id="translate_speed"),
+        long("ask", lambda: ask.measure(True, 1, count=40)),
+        long("publish", lambda: publish.measure(True, 1, count=60)),
+        long("validate", lambda: validate.measure(True, 1, rows=60)),
+        long("identify", lambda: identify.measure(True, 1, most=3)),
+        long("translate_yield", lambda: translate_yield.measure(True, 1, count=4)),
     ],
-    ids=["ask", "journal", "publish", "validate", "identify", "consume"],
 )
 def test_a_benchmark_runs_and_can_be_read_back(small, tmp_path):
     result = small()

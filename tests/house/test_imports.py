@@ -13,9 +13,9 @@ import pytest
 SRC = Path(__file__).resolve().parents[2] / "src" / "tracemill"
 
 FLOORS = (
-    ("errors", "legible", "record", "recipes"),
+    ("errors", "legible", "record", "recipes", "tasks", "words"),
     ("identity", "columns", "code_task", "segments", "tool_schemas"),
-    ("think", "step", "ledger", "recipe"),
+    ("think", "metadata", "step", "ledger", "recipe"),
     ("schema", "recipe_file"),
     ("layouts", "languages", "word_problems", "worlds"),
     ("storage", "sandbox", "exercises", "identify", "translators"),

@@ -125,6 +125,7 @@ def test_both_share_one_table_of_tokens(tmp_path, monkeypatch):
     assert variables(pythons[:1]) == {"TIKTOKEN_CACHE_DIR": str(tmp_path / "tiktoken")}
 
 
+@pytest.mark.storm
 def test_a_tool_that_is_not_there_has_no_figures(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("not a directory")
     monkeypatch.setenv(CACHE, str(tmp_path / "file" / "cache"))

@@ -17,6 +17,7 @@ from tracemill import errors
 
 PUBLIC = sorted(tracemill.__all__)
 HEAVY = ("pyarrow", "aiohttp", "math_verify", "sympy", "datasets", "pydantic", "numpy", "rich", "orjson", "yaml")
+SELDOM = {"exercises", "identify", "languages", "multilingual", "sandbox", "segments", "translation", "word_problems"}
 START_SECONDS = 0.3
 """For `tracemill --help`, on an idle machine."""
 
@@ -91,6 +92,16 @@ def test_loading_is_light(module):
     told = f"import sys, {module}; print(*[m for m in {HEAVY!r} if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
     assert loaded == []
+
+
+def test_a_build_loads_no_room_that_only_some_recipes_need():
+    """Each costs every build its time, and every process its memory."""
+    told = (
+        "import sys, tracemill.cli.build; print(*{m.split('.')[1] for m in sys.modules if m.startswith('tracemill.')})"
+    )
+    loaded = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
+    assert "recipe" in loaded
+    assert not set(loaded) & SELDOM
 
 
 def test_help_answers_at_once():

@@ -20,10 +20,10 @@ from tracemill.mill import build
 from tracemill.schema import V1_SCHEMA
 
 PLACE = re.compile(
-    r"math\.parquet(?:"
-    r", row group \d+ \((?:bytes [\d,]+ to [\d,]+|no byte of it can be read)\), after its row [\d,]+: ."
-    r"|, row group \d+: it holds"
-    r"|: (?:the f|this is|its schema|there is neither))"
+    r"math\.parquet: (?:"
+    r"row group \d+ \((?:bytes [\d,]+ to [\d,]+|no byte of it can be read)\), after its row [\d,]+: ."
+    r"|row group \d+: it holds"
+    r"|the f|this is|its schema|there is neither)"
 )
 
 
@@ -82,7 +82,7 @@ def broken(file, count, seed):
         file.write_bytes(spoilt(whole, draw))
         report = validate(file, workers=0)
         if finding := report.finding("file_unreadable"):
-            said.append(finding.examples[0]["evidence"])
+            said.append("{place}: {evidence}".format_map(finding.examples[0]))
         try:
             read = list(tracemill.open(file))
         except DataError:

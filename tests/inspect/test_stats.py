@@ -120,3 +120,11 @@ def test_the_command_prints_a_table_or_json(data):
     assert "2,044,407 (8.0%)" in done.stdout
     done = subprocess.run([sys.executable, "-m", "tracemill", "stats", data, "--json"], capture_output=True, check=True)
     assert json.loads(done.stdout)["total"]["rows"] == 100
+
+
+def test_a_file_that_cannot_be_opened_costs_itself(data):
+    (data / "data" / "stem-00000-of-00001.parquet").write_bytes(b"PAR1 and no more")
+    report = tm.stats(data, workers=0)
+    assert report.total.rows == 100
+    assert len(report.damage) == 1
+    assert "not read: data/stem-00000-of-00001.parquet: the file ends at byte 16" in report.to_text()

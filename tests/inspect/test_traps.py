@@ -271,3 +271,20 @@ def test_every_trap_has_its_check_and_every_check_of_a_row_its_plant():
     from tracemill.reading.json_lines import REASONS
 
     assert lines <= set(REASONS), "a check of rows that nothing here plants"
+
+
+def test_items_that_are_written_without_spaces_are_found_and_short_phrases_are_not(tmp_path):
+    held = rows("math", 4)
+    item = "三个朋友一共有二十四个苹果每人分到多少个"
+    prompts = (
+        "请看这道题：" + item + "？请写出过程。",
+        "请看这道题：一共有多少个？",
+        "三个朋友在公园里，一共有二十四棵树。",
+        "Add 1.",
+    )
+    for r, prompt in zip(held, prompts, strict=True):
+        ask(r, prompt)
+    write_v1(tmp_path / "set" / "math.parquet", held)
+    write_lines(tmp_path / "benchmark.jsonl", [{"question": item}])
+    found = findings(validate(tmp_path / "set", against=[tmp_path / "benchmark.jsonl"], workers=0))
+    assert [e["uuid"] for e in found["benchmark_item"].examples] == [held[0]["uuid"]]

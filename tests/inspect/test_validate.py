@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -10,6 +11,8 @@ import sys
 from html.parser import HTMLParser
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +27,8 @@ from tracemill.inspect.structure import redistributable
 from tracemill.inspect.texts import contradiction
 from tracemill.inspect.validate import validate
 from tracemill.inspect.worker import work
-from tracemill.reading.pieces import Batch, pieces
+from tracemill.reading.batch import Batch
+from tracemill.reading.pieces import pieces
 from tracemill.reading.shards import find
 
 
@@ -258,3 +262,64 @@ def test_workers_answer_with_what_they_print_apart(spoilt):
     assert json.loads(done.stdout)["rows"] == 400
     assert re.search(r"\d+ of \d+ pieces", done.stderr) is None, "no terminal, no progress"
     assert os.path.isdir(spoilt)
+
+
+def test_a_file_without_a_row_is_an_error_and_is_told_once(tmp_path):
+    (tmp_path / "math.jsonl").write_text("\n")
+    write_v1(tmp_path / "chat.parquet", [])
+    report = validate(tmp_path, workers=0)
+    finding = report.finding("file_empty")
+    assert (finding.count, finding.share, report.ok) == (2, 1.0, False)
+    assert [e["place"] for e in finding.examples] == ["chat.parquet", "math.jsonl"]
+    write_lines(tmp_path / "math.jsonl", rows("math", 1))
+    assert [e["place"] for e in validate(tmp_path, workers=0).finding("file_empty").examples] == ["chat.parquet"]
+
+
+def test_columns_that_one_file_lacks_are_one_finding_and_warnings_exit_0(tmp_path):
+    held = rows("math", 9)
+    for number in range(3):
+        write_v1(tmp_path / f"math-0000{number}-of-00004.parquet", held[number * 2 : number * 2 + 2])
+    few = [{"uuid": r["uuid"], "messages": r["messages"], "reasoning": "on"} for r in held[6:]]
+    pq.write_table(pa.Table.from_pylist(few), tmp_path / "math-00003-of-00004.parquet")
+    report = validate(tmp_path, workers=0)
+    finding = report.finding("column_missing")
+    assert (finding.count, finding.share, finding.over) == (1, 0.25, False)
+    assert finding.examples[0]["evidence"].startswith("license, which 3 of 4 shards have; generator, which 3 of 4")
+
+
+def test_damage_is_told_without_the_files_name_a_second_time(spoilt, tmp_path):
+    whole = (spoilt / "data" / "math-00000-of-00001.parquet").read_bytes()
+    (tmp_path / "math.parquet").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "chat.jsonl.gz").write_bytes(gzip.compress(b"{}\n" * 10_000)[:60])
+    examples = validate(tmp_path, workers=0).finding("file_unreadable").examples
+    assert [e["evidence"].split(" ")[:2] for e in examples] == [["the", "file"], ["after", "line"]]
+
+
+def test_duplicates_are_not_looked_for_where_nobody_asks(tmp_path):
+    held = rows("math", 20)
+    write_v1(tmp_path / "math.parquet", [*held, *held[:5]])
+    assert validate(tmp_path, workers=0).finding("uuid_duplicate").count == 5
+    report = validate(tmp_path, workers=0, duplicates=False)
+    assert (report.finding("uuid_duplicate"), report.finding("prompt_duplicate"), report.ok) == (None, None, True)
+    assert report.to_json()["left_out"] == ["uuid_duplicate", "prompt_duplicate"]
+    assert "not looked for: uuid_duplicate, prompt_duplicate" in report.to_text()
+    assert "Not looked for: uuid_duplicate" in report.to_html()
+
+
+def test_a_page_that_cannot_be_written_is_told_before_anything_is_read(tmp_path):
+    (tmp_path / "math.jsonl").write_text("no JSON")
+    done = run("validate", tmp_path, "--html", tmp_path / "absent" / "page.html", "--no-duplicates")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no directory" in done.stderr
+
+
+def test_lines_that_begin_alike_do_not_hide_a_loop_at_the_end(tmp_path):
+    steps = "".join(f"Therefore we add {number} to what came of step {number * 7}.\n" for number in range(30))
+    held = rows("math", 3)
+    for r, tail in zip(
+        held, ("abc xyz " * 300, "no, " * 600, "That is all of it, and nothing comes again."), strict=True
+    ):
+        r["messages"][1]["content"] = f"<think>\n{steps}\nAnd then it goes on: {tail}\n</think>\n\n\\boxed{{1}}"
+    write_lines(tmp_path / "math.jsonl", held)
+    finding = validate(tmp_path, workers=0).finding("repetition_loop")
+    assert [e["uuid"] for e in finding.examples] == [r["uuid"] for r in held[:2]]

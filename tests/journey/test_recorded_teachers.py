@@ -114,6 +114,7 @@ def test_the_verifier_agrees_with_every_label(recorded, tmp_path):
     assert all(label[k] for k in duplicates)
 
 
+@pytest.mark.storm
 def test_without_answers_a_higher_majority_keeps_fewer_and_better(recorded, tmp_path):
     """One run directory, three thresholds: replies are asked for once."""
     path = write_jsonl(tmp_path / "p.jsonl", [{"question": r["question"], "id": r["id"]} for r, _ in recorded])

@@ -11,6 +11,8 @@ from campaign import read_jsonl_gz, shared
 from tracemill.errors import RecipeError
 from tracemill.identify import fasttext, identify
 from tracemill.languages import codes, language, read_language
+from tracemill.segments.numbers import difference
+from tracemill.translation.rules import number_format
 
 WANTED = {"ar", "de", "en", "es", "fr", "hi", "it", "ja", "ko", "nl", "pl", "pt", "zh"}
 ESPERANTO = """
@@ -124,6 +126,9 @@ def test_what_is_no_language_is_refused(tmp_path, data):
         ("zh", "请您计算一下。", "请你计算一下。", ["你"]),
         ("nl", "U hebt drie appels, jeugd.", "Heb je drie appels?", ["je"]),
         ("hi", "आप कितने सेब खरीदते हैं?", "तुम कितने सेब खरीदते हो?", ["तुम"]),
+        ("pt", "Você tem três maçãs, titular, tudo.", "Tu tens as tuas maçãs.", ["Tu", "tuas"]),
+        ("pl", "Czy ma Pan jabłka? Tytan, ciężar.", "Czy ty masz twoje jabłka?", ["ty", "twoje"]),
+        ("ar", "أريد الآن ثلاث تفاحات.", "عايز دلوقتي ثلاث تفاحات.", ["عايز", "دلوقتي"]),
     ],
 )
 def test_the_wrong_register_is_seen_and_the_right_one_is_not(code, right, wrong, marks):
@@ -131,6 +136,27 @@ def test_the_wrong_register_is_seen_and_the_right_one_is_not(code, right, wrong,
     assert register is not None
     assert register.breaches(right) == []
     assert register.breaches(wrong) == marks
+
+
+@pytest.mark.parametrize(
+    ("code", "right", "wrong"),
+    [
+        ("ko", "사과 스물다섯 개와 배 다섯 개, 감 두 개가 있습니다.", "사과 스물네 개와 배 다섯 개, 감 두 개가 있습니다."),
+        ("zh", "他有二十五个苹果、五个梨和两个柿子。", "他有二十四个苹果、五个梨和两个柿子。"),
+        ("pt", "Ele tem vinte e cinco maçãs, cinco peras e dois caquis.",
+         "Ele tem vinte e quatro maçãs, seis peras e dois caquis."),
+        ("nl", "Hij heeft vijfentwintig appels, vijf peren en twee kaki's.",
+         "Hij heeft vierentwintig appels, vijf peren en twee kaki's."),
+        ("pl", "Ma dwadzieścia pięć jabłek, pięć gruszek i dwie persymony.",
+         "Ma dwadzieścia cztery jabłka, sześć gruszek i dwie persymony."),
+        ("hi", "उसके पास पच्चीस सेब, पाँच नाशपाती और दो तेंदू हैं।", "उसके पास चौबीस सेब, पाँच नाशपाती और दो तेंदू हैं।"),
+    ],
+)  # fmt: skip
+def test_numbers_may_be_spelled_out_and_others_are_still_seen(code, right, wrong):
+    english, other = number_format(language("en")), number_format(language(code))
+    source = "He has 25 apples, 5 pears and 2 persimmons."
+    assert difference(source, right, english, other) == ([], [])
+    assert "25" in difference(source, wrong, english, other)[0]
 
 
 def test_lengths_are_those_of_real_translations():

@@ -22,11 +22,12 @@ from tracemill.layouts import (
     split_language,
     to_layout,
 )
+from tracemill.metadata import METADATA_TEXT
 from tracemill.publish.dataset import split_of
 from tracemill.record import Message, Sample, ToolCall
 from tracemill.testing.samples import json_objects, samples, texts
 
-LAW = settings(max_examples=150, deadline=None)
+LAW = settings(max_examples=max(60, settings.default.max_examples), deadline=None)
 SEAM = (" ", "\n", "\n", "\n")
 
 
@@ -276,7 +277,7 @@ def test_null_and_empty_tools_and_metadata_of_v3_are_none(nothing):
 
 def test_v3_metadata_text_that_is_no_object_is_kept():
     read = from_layout(v3_row(metadata="[1]"), "v3")
-    assert read.metadata == {schema.METADATA_TEXT: "[1]"}
+    assert read.metadata == {METADATA_TEXT: "[1]"}
     assert to_layout(read, "v1")["metadata"] == "[1]"
 
 

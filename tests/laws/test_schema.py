@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from tracemill import schema
 from tracemill.errors import LossyConversion
+from tracemill.metadata import METADATA_TEXT
 from tracemill.record import Message, Sample, ToolCall
-from tracemill.schema import METADATA_TEXT, SCHEMA, V1_SCHEMA, V2_SCHEMA, from_row, from_table, to_row, to_table
+from tracemill.schema import SCHEMA, V1_SCHEMA, V2_SCHEMA, from_row, from_table, to_row, to_table
 from tracemill.testing.samples import json_objects, samples, texts
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "schema.json").read_text())
-LAW = settings(max_examples=150, deadline=None)
+LAW = settings(max_examples=max(60, settings.default.max_examples), deadline=None)
 
 
 def spelled(kind: pa.DataType):
@@ -63,7 +64,7 @@ def test_our_columns_come_after_those_of_v1():
     assert list(to_row(sample())) == SCHEMA.names
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(batch=st.lists(samples(), max_size=2))
 def test_samples_survive_a_parquet_file(batch):
     with TemporaryDirectory() as folder:

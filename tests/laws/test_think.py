@@ -12,7 +12,7 @@ from tracemill import think
 from tracemill.errors import LossyConversion
 from tracemill.testing.samples import texts
 
-LAW = settings(max_examples=200, deadline=None)
+LAW = settings(max_examples=max(60, settings.default.max_examples), deadline=None)
 TRACED = st.builds("{}<think>{}</think>{}".format, st.sampled_from(["", " ", "\n"]), texts(), texts())
 
 

@@ -110,11 +110,17 @@ def test_a_breaker_minds_half_of_fifty():
 
 def test_failures_do_not_raise_the_limit_and_replies_do():
     pace = Pace(1000)
+    begun = pace.limit
     for good in (False, True):
-        for _ in range(3 * START):
+        for _ in range(int(begun)):
             pace.in_flight = int(pace.limit)
             pace.leave(time.monotonic(), well=good)
-        assert (pace.limit > START) is good
+        assert (pace.limit > begun) is good
+
+
+@pytest.mark.parametrize(("most", "first"), [(8, 8), (100, START), (256, 64), (1000, 250)])
+def test_a_quarter_of_what_the_recipe_allows_is_sent_at_once(most, first):
+    assert Pace(most).limit == first
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
+import tracemill as tm
 from rows import rows, write_v1
 from tracemill.reading.hub import is_hub_id
 
@@ -138,3 +139,22 @@ def test_a_path_is_never_taken_for_a_hub_id(tmp_path, monkeypatch):
     assert not is_hub_id("runs/rows.parquet")
     assert not is_hub_id("a/b/c")
     assert not is_hub_id(tmp_path)
+
+
+def test_rows_are_taken_from_a_copy_of_a_dataset_on_the_hub(hub, tmp_path):
+    uuid = rows("math", 30)[4]["uuid"]
+    done = run(hub, tmp_path, "-m", "tracemill", "remove", "someone/maths", "--uuid", uuid, "--out", "copy", "--json")
+    assert json.loads(done.stdout)["removed"] == {"data/math": 1}, done.stderr
+    copy = tm.open(tmp_path / "copy")
+    assert [(split, len(copy[split])) for split in copy.splits] == [("math", 29), ("tool_calling", 10)]
+
+
+def test_a_source_on_the_hub_is_read_at_the_commit_that_is_named_and_the_record_says_so(hub, tmp_path):
+    chosen = [r["uuid"] for r in rows("math", 30)[3:6]]
+    (tmp_path / "chosen.jsonl").write_text("".join(json.dumps({"uuid": uuid}) + "\n" for uuid in chosen))
+    source = f"mine=someone/maths@{COMMIT}"
+    done = run(hub, tmp_path, "-m", "tracemill", "restore", "chosen.jsonl", "--source", source, "--out", "out")
+    assert done.returncode == 0, done.stderr
+    assert [r["uuid"] for r in tm.open(tmp_path / "out")] == chosen
+    told = json.loads((tmp_path / "out" / "restored.json").read_text())["sources"]["mine"]
+    assert {(file["dataset"], file["commit"]) for file in told} == {("someone/maths", COMMIT)}

@@ -269,6 +269,7 @@ def test_nothing_is_decoded_that_no_row_is_wanted_of(tmp_path, monkeypatch):
     assert [columns for _, columns in read if columns == ["reasoning"]], "the deciding column is read alone, first"
 
 
+@pytest.mark.storm
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 def test_memory_stays_small_whatever_the_size(tmp_path):
     held = [
@@ -285,3 +286,27 @@ def test_memory_stays_small_whatever_the_size(tmp_path):
     count, megabytes = map(int, done.stdout.split())
     assert count == 3000
     assert megabytes < 300, "300 MB of text in one row group"
+
+
+def test_the_same_lines_are_rows_whatever_is_asked_of_them(tmp_path):
+    held = rows("math", 6)
+    odd = [{"uuid": "no turns"}, {**held[0], "metadata": [1]}, {**held[1], "tools": 7}, {**held[2], "messages": 5}]
+    write_lines(tmp_path / "math.jsonl", [*held[:3], *odd, *held[3:]])
+    opened = tm.open(tmp_path)
+    names = [r["uuid"] for r in held]
+    assert (len(opened), [r["uuid"] for r in opened], opened[-1]["uuid"]) == (6, names, names[-1])
+    for columns in (["uuid"], ["uuid", "prompt"], ["uuid", "topic"], ["uuid", "language"]):
+        assert [line["uuid"] for line in opened.flat(columns)] == names
+        assert sum(opened.skipped.values()) == 4
+    assert len(tm.open(tmp_path, category="math")) == 6
+
+
+def test_what_is_neither_a_split_nor_a_row_is_told_what_to_do(tmp_path):
+    write_lines(tmp_path / "math.jsonl", rows("math", 3))
+    opened = tm.open(tmp_path)
+    for asked in (opened, opened.flat()):
+        with pytest.raises(UsageError, match=r"\[1:3\]: .*batches\(1000\)"):
+            asked[1:3]
+    with pytest.raises(UsageError, match="language=5: give text"):
+        tm.open(tmp_path, language=5)
+    assert repr(tm.open(tmp_path, language="fr")).endswith("splits=['math'], files=1, language=['fr'])")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import time
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +16,7 @@ import tracemill as tm
 from campaign import kill, published, run, start
 from rows import rows, write_lines, write_v1
 from tracemill.engines.inline import InlineEngine
-from tracemill.errors import Locked, RecipeError
+from tracemill.errors import Locked, RecipeError, UsageError
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.lock import RunLock
 
@@ -191,3 +193,34 @@ def test_units_do_not_depend_on_where_their_file_lies_in_a_large_input(tmp_path,
         r["uuid"] for r in pq.read_table(tmp_path / "run" / "data" / "math-00000-of-00001.parquet").to_pylist()
     ] == [json.loads(line)["uuid"] for line in lines.read_text().splitlines()]
     assert tm.audit(tmp_path / "run").ok
+
+
+def test_the_first_rows_are_refined_and_then_the_rest(fresh, tmp_path):
+    data, bytes_of_fresh, _ = fresh
+    out = tmp_path / "run"
+    before = [r["uuid"] for r in tm.open(data)][:7]
+    engine = Counting()
+    few = refined(data, out, engine=engine, limit=7)
+    assert few.rows + sum(few.lost.values()) == 7
+    found = {
+        r["uuid"] for kind in ("data", "rejected") for f in (out / kind).glob("*") for r in pq.read_table(f).to_pylist()
+    }
+    assert found == set(before)
+    assert tm.audit(out).ok
+    assert refined(data, out, engine=engine, limit=7).manifest == few.manifest
+    assert tm.audit(out).ok
+    refined(data, out, engine=engine)
+    assert published(out) == bytes_of_fresh
+    with pytest.raises(UsageError, match="at least 1"):
+        refined(data, out, limit=0)
+
+
+def test_what_goes_on_with_rows_is_called_refine(fresh, tmp_path):
+    _, _, whole = fresh
+    out = Path(shutil.copytree(whole, tmp_path / "run"))
+    for file in (out / ".tracemill" / "manifests").iterdir():
+        file.unlink()
+    [check] = tm.audit(out).checks
+    assert check.problems == ["nothing is published yet; `tracemill refine` goes on"]
+    with pytest.raises(UsageError, match="`tracemill refine` goes on"):
+        tm.remove(out, uuids=["someone"])

@@ -9,7 +9,7 @@ import pytest
 from spoiled import SHIPPED, math_rows, recipe, spoil, write_dataset
 
 import tracemill as tm
-from campaign import run
+from campaign import published, run
 from rows import FRENCH, rows, write_lines, write_v1
 from tracemill.errors import RecipeError, UsageError
 from tracemill.schema import V1_SCHEMA
@@ -248,6 +248,17 @@ def test_rows_that_each_name_another_model_do_not_swell_the_card(tmp_path, monke
     assert "model 19" in card
     assert "model 20" not in card
     assert tm.audit(tmp_path / "run").ok
+
+
+def test_a_split_for_each_of_many_languages_is_written_some_at_a_time(tmp_path, monkeypatch):
+    codes = ("de", "fr", "es", "it", "pt", "nl", "sv")
+    held = [{**row, "language": codes[n % 7]} for n, row in enumerate(math_rows(42))]
+    write_lines(tmp_path / "math.jsonl", held)
+    assert len(refined(tmp_path / "math.jsonl", tmp_path / "one").splits) == 7
+    monkeypatch.setattr("tracemill.publish.dataset.MOST_OPEN", 3)
+    report = refined(tmp_path / "math.jsonl", tmp_path / "two")
+    assert report.splits == {f"multilingual_{code}": 6 for code in codes}
+    assert published(tmp_path / "two") == published(tmp_path / "one")
 
 
 def test_a_build_does_not_take_a_recipe_for_refining(tmp_path):

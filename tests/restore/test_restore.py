@@ -14,7 +14,8 @@ import pytest
 
 import tracemill as tm
 from rows import rows, write_lines, write_v1
-from tracemill.errors import UsageError
+from tracemill.errors import DataError, Locked, UsageError
+from tracemill.storage.lock import RunLock
 
 HASHES = "restored-keys.parquet"
 
@@ -127,7 +128,7 @@ def test_the_same_again_gives_the_same_bytes_and_what_is_restored_stays(data, so
     for file in sorted((tmp_path / "one" / "data").iterdir()):
         assert (tmp_path / "two" / "data" / file.name).read_bytes() == file.read_bytes()
         assert (tmp_path / "again" / "data" / file.name).read_bytes() == file.read_bytes()
-    assert [p for p in (tmp_path / "one").iterdir() if p.name.startswith(".")] == []
+    assert [p.name for p in (tmp_path / "one").iterdir() if p.name.startswith(".")] == [".restored-from"]
 
 
 def test_two_texts_under_one_key_are_ambiguous(data, sources, tmp_path):
@@ -288,3 +289,48 @@ def test_what_is_trained_on_has_its_prompts(data, sources, tmp_path):
     chat[2]["messages"] = [{"role": "system", "content": ""}, {"role": "assistant", "content": "Hello."}]
     write_lines(tmp_path / "alone.jsonl", chat)
     assert [r["uuid"] for r in tm.open(tmp_path / "alone.jsonl", split="train")] == [chat[n]["uuid"] for n in (0, 2, 3)]
+
+
+def test_a_broken_line_of_a_source_keeps_its_position(data, sources, tmp_path):
+    file = sources["taco"] / "train.jsonl"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([lines[0], "{broken", "", *lines[2:]]) + "\n")
+    report = tm.restore(data, {"taco": sources["taco"]}, tmp_path / "out", split="code")
+    assert report.withheld["taco"] == {"restored": 9, "missing": 1}
+    told = {r["uuid"]: json.loads(r["metadata"]) for r in tm.open(data, split="code")}
+    for r in tm.open(tmp_path / "out", split="code"):
+        where = told[r["uuid"]]
+        assert r["messages"][0]["content"] == f"taco {where['split']} {where['index']}"
+
+
+def test_the_same_call_finds_its_work_done_and_any_other_is_refused(data, sources, tmp_path):
+    out = tmp_path / "out"
+    first = tm.restore(data, sources, out)
+    before = {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in out.rglob("*")}
+    assert tm.restore(data, sources, out) == first
+    assert {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in out.rglob("*")} == before
+    with pytest.raises(UsageError, match="is not empty"):
+        tm.restore(data, {"taco": sources["taco"]}, out)
+    write_lines(sources["taco"] / "train.jsonl", [{"question": "Another one."}])
+    with pytest.raises(UsageError, match="is not empty"):
+        tm.restore(data, sources, out)
+
+
+def test_what_a_stopped_call_left_is_taken_away(data, sources, tmp_path):
+    whole = tm.restore(data, sources, tmp_path / "whole")
+    out = tmp_path / "out"
+    for name in ("data/code-00000-of-00001.parquet", "withheld/half.jsonl", ".restoring/0.parquet", HASHES):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(b"half")
+    with RunLock(out / ".restoring" / "lock"), pytest.raises(Locked, match=f"{out} is being written"):
+        tm.restore(data, sources, out)
+    assert tm.restore(data, sources, out).kept == whole.kept
+    files = {p.relative_to(tmp_path / "whole"): p.read_bytes() for p in (tmp_path / "whole").rglob("*") if p.is_file()}
+    assert {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()} == files
+
+
+def test_a_call_that_fails_leaves_an_empty_directory(data, sources, tmp_path):
+    (data / "data" / "stem-00000-of-00001.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match="cut short"):
+        tm.restore(data, sources, tmp_path / "out")
+    assert [*(tmp_path / "out").iterdir()] == []

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 import tracemill as tm
 from rows import rows, write_lines, write_v1
 from tracemill.errors import UsageError
-from tracemill.search.needle import Needle, words_of
+from tracemill.search.needle import Needle
+from tracemill.words import words_of
 
 SAID = (
     "The harbour master counts nineteen grey boats before breakfast, writes each name into a ledger bound in red "

@@ -218,3 +218,19 @@ def test_a_line_is_cut_into_sentences():
         "猫です。",
         "犬です。",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "ends", "parts"),
+    [
+        ("राम घर गया। सीता बैठी है।", "।", ["राम घर गया।", "सीता बैठी है।"]),
+        ("राम घर गया। सीता बैठी है।", "", ["राम घर गया। सीता बैठी है।"]),
+        ("أين أنت؟ أنا هنا۔ نعم.", ".!؟…۔", ["أين أنت؟", "أنا هنا۔", "نعم."]),
+        ("値は３．５です。次は７です。", "。．！？", ["値は３．５です。", "次は７です。"]),
+        ("There are 3.5 of them... Then 4.", ".!?…", ["There are 3.5 of them...", "Then 4."]),
+    ],
+)
+def test_each_language_ends_its_sentences_its_own_way(text, ends, parts):
+    found = sentences(text, ends)
+    assert join(found) == text
+    assert [s.text for s in found if s.translatable] == parts

@@ -20,6 +20,7 @@ from rows import rows, write_lines, write_v1
 from tracemill.errors import CorruptRun, Locked, UsageError
 from tracemill.storage.fs import REMOVAL_POINTS
 from tracemill.storage.lock import RunLock
+from tracemill.takedown.copy import prompt_hash_of
 
 SHOWING = ("publish.shown", "manifest.copied")
 NOBODY = "6f1f2c3d-0000-4000-8000-000000000001"
@@ -241,7 +242,7 @@ def test_a_run_whose_build_has_not_ended_is_refused(place):
 
     with pytest.raises(Locked):
         tm.build(more, place, engine=Broken())
-    with pytest.raises(UsageError, match="a build was begun"):
+    with pytest.raises(UsageError, match="a run was begun"):
         tm.remove(place, uuids=[victim])
 
 
@@ -323,8 +324,6 @@ def test_a_prompt_of_other_peoples_data_goes_with_all_its_rows(tmp_path):
     held = [*rows("chat", 4), *rows("chat", 4, seed=1)]
     held[5]["messages"][0] = held[2]["messages"][0]
     write_lines(tmp_path / "set" / "chat.jsonl", held)
-    from tracemill.takedown.copy import prompt_hash_of
-
     hashed = prompt_hash_of(list(tm.open(tmp_path / "set"))[2])
     report = tm.remove(tmp_path / "set", prompt_hashes=[hashed], out=tmp_path / "out")
     assert report.ok

@@ -32,11 +32,11 @@ def translation(recipe_file, out, workers=2):
 
 
 def test_killed_in_the_midst_it_goes_on_to_the_same_bytes_and_asks_nothing_twice(tmp_path):
-    rows = write_rows(tmp_path / "rows.jsonl", real_rows(60))
+    rows = write_rows(tmp_path / "rows.jsonl", real_rows(40))
     draw, deaths = random.Random(4), []
     with ScriptedServer(Pretender(FAULTS), latency=0.03) as server:
         file = written(tmp_path / "recipe.yaml", rows, server.url)
-        while len(deaths) < 4:
+        while len(deaths) < 2:
             process = start(*translation(file, tmp_path / "run", draw.choice((1, 2))))
             seen = server.stats().received
             while process.poll() is None and server.stats().received < seen + 20:

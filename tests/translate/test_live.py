@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tracemill.models.wire import Reply
 from tracemill.segments.masks import mask
 from tracemill.testing.translator import Pretender
+from tracemill.translation import live as live_module
 from tracemill.translation.live import live
 from tracemill.translation.stage import Translator, setup
 
@@ -90,3 +91,34 @@ def test_a_segment_that_no_translation_passes_for_is_shown_as_it_was_and_says_wh
     [piece] = asyncio.run(collected(["There are 12 apples and 15 pears in this basket."], climb(door, tmp_path)))
     assert piece.text == piece.source
     assert piece.refused.reason == {"no_brackets": "brackets", "changed_number": "numbers"}[kind]
+
+
+def test_who_stops_listening_leaves_nothing_behind(tmp_path):
+    """Nor does it hang where more segments wait than may be asked for ahead."""
+    door = Slow(0.2)
+
+    async def go():
+        async def stream():
+            for line in ["We add one more apple to it.\n"] * 60:
+                yield line
+
+        pieces = live(stream(), climb(door, tmp_path))
+        first = await anext(pieces)
+        await pieces.aclose()
+        own = asyncio.current_task()
+        return first, [task for task in asyncio.all_tasks() if task is not own and "_translated" in repr(task)]
+
+    first, left = asyncio.run(asyncio.wait_for(go(), 10))
+    assert first.source.startswith("We add")
+    assert left == []
+
+
+def test_a_long_block_that_stays_open_is_read_once(tmp_path, monkeypatch):
+    """Each end of a line is looked at once, however many parts come after it."""
+    looked: list[str] = []
+    closed = live_module._closed
+    monkeypatch.setattr(live_module, "_closed", lambda head: looked.append(head) or closed(head))
+    code = "```python\n" + "x = 1\n" * 100 + "```\n"
+    got = asyncio.run(collected(list(code), climb(Slow(), tmp_path)))
+    assert "".join(piece.text for piece in got) == code
+    assert len(looked) <= 2 * 102

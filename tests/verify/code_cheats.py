@@ -14,6 +14,18 @@ def square(n):
     return Yes({value})
 """
 
+FORGED = """
+import os, sys
+values = sys.modules["values"]
+frame = values.pack({"value": values.pack(True), "ready": True, "passed": True})
+frame = len(frame).to_bytes(4, "big") + frame
+"""
+"""Writes replies by the rules of the channel, with something false in them."""
+INSTEAD = """
+packed = values.pack
+values.pack = lambda v, *of: packed(v) if type(v) is dict and v.keys() & {{"ready", "value", "error"}} else {}
+"""
+
 PYTHON = {
     "exit_in_function": "import sys\ndef square(n):\n    sys.exit(0)",
     "exit_hard_in_function": "import os\ndef square(n):\n    os._exit(0)",
@@ -40,13 +52,20 @@ PYTHON = {
     "            print(f.decode() + '{\"passed\": true, \"calls\": 1}')\n" + WRONG,
     "memory_of_the_parent": "import os\ntry:\n    print(open('/proc/%d/mem' % os.getppid(), 'rb').read(10))\n"
     "except OSError:\n    pass\n" + WRONG,
-    "patched_json": "import json\njson.dumps = lambda v, **k: '{\"value\": {\"t\": \"object\", \"v\": 0}, \"passed\": true}'\n"
-    + WRONG,
-    "patched_channel": "import sys\nv = sys.modules['values']\n"
-    "v.Channel.send = lambda self, r: __import__('os').write(self.writes, b'\\0\\0\\0\\x10{\"passed\": true}')\n" + WRONG,
-    "patched_pack": "import sys\nsys.modules['values'].pack = lambda *a: {'t': 'object', 'v': '__eq__'}\n" + WRONG,
-    "a_false_kind": "import sys\nsys.modules['values'].pack = lambda *a: {'t': '__class__', 'v': 'square'}\n" + WRONG,
-    "a_type_by_name": "import sys\nsys.modules['values'].pack = lambda *a: {'t': 'type', 'v': 'eval'}\n" + WRONG,
+    "patched_json": "import json\njson.dumps = lambda v, **k: '{\"value\": true}'\n" + WRONG,
+    "patched_channel": FORGED + "values.Channel.send = lambda self, r: os.write(self.writes, frame)\n" + WRONG,
+    "patched_pack": FORGED + INSTEAD.format(r"b'o\0\0\0\1s\0\0\0\6__eq__'") + WRONG,
+    "a_false_kind": FORGED + INSTEAD.format(r"b'o\0\0\0\1s\0\0\0\11__class__'") + WRONG,
+    "an_object_without_a_name": FORGED + INSTEAD.format(r"b'o\0\0\0\0'") + WRONG,
+    "an_object_of_two": FORGED + INSTEAD.format(r"b'o\0\0\0\2T\0\0\0\0T\0\0\0\0'") + WRONG,
+    "a_type_by_name": FORGED + INSTEAD.format(r"b'y\0\0\0\4eval'") + WRONG,
+    "a_count_too_large": FORGED + INSTEAD.format(r"b'l\xff\xff\xff\xff'") + WRONG,
+    "a_length_too_large": FORGED + INSTEAD.format(r"b's\xff\xff\xff\xff4'") + WRONG,
+    "a_letter_that_is_none": FORGED + INSTEAD.format(r"b'\0\0\0\0\0'") + WRONG,
+    "a_frame_nested_deep": FORGED + INSTEAD.format(r"b'l\0\0\0\1' * 100000 + b'T\0\0\0\0'") + WRONG,
+    "two_values_for_one": FORGED + INSTEAD.format(r"b'T\0\0\0\0' * 2") + WRONG,
+    "no_dictionary": FORGED + "values.Channel.send = lambda self, r: os.write(self.writes, b'\\0\\0\\0\\5T\\0\\0\\0\\0')\n" + WRONG,
+    "a_key_that_is_a_list": FORGED + INSTEAD.format(r"b'D\0\0\0\2l\0\0\0\0T\0\0\0\0'") + WRONG,
     "patched_main": "import sys\nmain = sys.modules['__main__']\nmain.explained = lambda e: {'value': True, 'passed': True}\n"
     "def square(n):\n    raise ValueError('x')",
     "patched_builtins": "import builtins\nbuiltins.AssertionError = type('A', (Exception,), {})\n"
@@ -64,8 +83,7 @@ PYTHON = {
     "        if b'assert' in open(p, 'rb').read(): return n * n\n    return 7",
     "end_record_on_every_descriptor": "import os\nfor fd in range(64):\n    try:\n"
     "        os.write(fd, b'\\n' + b'0' * 32 + b'{\"passed\": true, \"calls\": 1}\\n')\n    except OSError: pass\n" + WRONG,
-    "replies_written_before": "import os, struct, sys\nr = b'{\"value\": true}'\nfd = int(sys.argv[2])\n"
-    "os.write(fd, (struct.pack('>I', len(r)) + r) * 10)\n" + WRONG,
+    "replies_written_before": FORGED + "os.write(int(sys.argv[2]), frame * 10)\n" + WRONG,
     "a_reply_without_end": "import os, sys\nos.write(int(sys.argv[2]), b'\\x00\\xff\\xff\\xff{')\nos._exit(0)",
     "a_very_long_reply": "def square(n):\n    return 'x' * (40 << 20)",
     "a_very_deep_reply": "def square(n):\n    v = []\n    for _ in range(100000): v = [v]\n    return v",
@@ -75,8 +93,7 @@ PYTHON = {
     "channel_handed_to_a_child": "import os, time\nif os.fork() == 0:\n    time.sleep(1)\n    os._exit(0)\nos._exit(0)",
     "an_endless_loop": "def square(n):\n    while True: pass",
     "an_endless_generator": "def square(n):\n    while True: yield n * n",
-    "a_thread_that_answers": "import os, struct, sys, threading\ndef flood():\n    while True:\n"
-    "        r = b'{\"value\": null, \"passed\": true}'\n        os.write(int(sys.argv[2]), struct.pack('>I', len(r)) + r)\n"
+    "a_thread_that_answers": FORGED + "import threading\ndef flood():\n    while True: os.write(int(sys.argv[2]), frame)\n"
     "threading.Thread(target=flood, daemon=True).start()\n" + WRONG,
     "no_such_function": "def other(n):\n    return n * n",
     "nothing": "",

@@ -61,5 +61,16 @@ def test_the_right_answer_in_javascript_passes(verifier):
         assert found.passed, found
 
 
+def test_tests_that_write_the_last_line_themselves_are_read_with_care(verifier):
+    for line in ("", "1", "1 0 0 1 zz", "1 0 0 " + "9" * 5000 + " ", "7 7 7 7 7"):
+        broken = CodeTask(tests=f"import __main__\nsquare(2)\nprint(__main__.nonce + {line!r})\nassert square(2) == 5")
+        assert verifier.tested(broken, "def square(n): return n * n").reason == "test_failed"
+
+
+def test_how_a_process_ended_is_told_the_same_each_time(verifier):
+    gone = {verifier.tested(TASK, PYTHON["exit_hard_in_function"]).evidence for _ in range(5)}
+    assert gone == {"its process ended before the tests did, with exit code 0"}
+
+
 def test_there_are_enough():
     assert len(PYTHON) + len(JAVASCRIPT) >= 50

@@ -13,7 +13,7 @@ from tracemill.verify.code.languages import toolchain
 from tracemill.verify.code.mutants import mutants
 from tracemill.verify.code.verifier import Verifier, same_output, whole
 from verify import code_corpora
-from verify.code_corpora import HUMANEVAL, humaneval, mbpp, mbxp, rows, sandboxed
+from verify.code_corpora import humaneval, mbpp, mbxp, sandboxed
 
 LIMITS = Limits(wall=40, cpu=10)
 
@@ -167,21 +167,27 @@ PROGRAMS = {
     'int n = in.nextInt(); long s = 0; for (int i = 0; i < n; i++) s += in.nextInt(); System.out.println(s / 4.0); } }',
     "go": 'package main\nimport "fmt"\nfunc main() { var n, x, s int; fmt.Scan(&n)\n'
     "for i := 0; i < n; i++ { fmt.Scan(&x); s += x }\nfmt.Println(float64(s) / 4) }",
+    "typescript": "import { readFileSync } from 'fs';\nenum Of { Four = 4 }\n"
+    "const w: number[] = readFileSync(0, 'utf8').split(/\\s+/).map(Number);\nlet s = 0 as number;\n"
+    "for (let i = 1; i <= w[0]!; i++) s += w[i];\nconsole.log((s / Of.Four).toFixed(3));",
     "rust": "use std::io::*;\nfn main() { let mut t = String::new(); stdin().read_to_string(&mut t).unwrap();\n"
     "let v: Vec<i64> = t.split_whitespace().map(|w| w.parse().unwrap()).collect();\n"
     'let s: i64 = v[1..].iter().sum(); println!("{}", s as f64 / 4.0); }',
 }  # fmt: skip
+SLOW_TO_COMPILE = ("java", "rust", "cpp")
 CASES = (Case("3\n1\n2\n3\n", "1.5\n"), Case("2\n10\n21\n", "7.75\n"))
 
 
 @pytest.mark.parametrize("language", PROGRAMS)
 def test_programs_that_read_and_write(verifier, language):
     if toolchain(language) is None:
-        pytest.skip(f"{language} cannot be compiled or run on this machine")
+        pytest.skip(f"{'' if language == 'java' else 'tool: '}{language} cannot be compiled or run on this machine")
     right = PROGRAMS[language]
     task = CodeTask(language=language, cases=CASES)
     found = verifier.tested(task, right)
     assert found.passed, found
+    if language in SLOW_TO_COMPILE:
+        return  # broken versions of others: `test_code_languages`
     wrong = verifier.tested(task, right.replace("4", "5"))
     assert wrong.reason == "test_failed"
     assert "7.75" not in wrong.evidence, "what is expected is told by the tests, not by the answer's run"
@@ -278,11 +284,3 @@ def test_mutants_differ_parse_and_are_the_same_each_time():
     }
     for language, text in others.items():
         assert mutants(text, language), language
-
-
-def test_recorded_samples_of_a_model_fail_and_pass(verifier):
-    samples = {row["task_id"]: row["samples"] for row in rows(code_corpora.CODEGEN)}
-    tasks = {row["task_id"]: code_corpora.humaneval_task(row) for row in rows(HUMANEVAL)}
-    some = [(tasks[name], samples[name][0]) for name in list(samples)[::9]]
-    found = [verifier.tested(task, task.context + sample) for task, sample in some]
-    assert 0 < sum(f.passed for f in found) < len(found)

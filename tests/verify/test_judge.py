@@ -166,8 +166,8 @@ def test_rubrics_are_files_and_what_is_wrong_with_one_is_said(tmp_path):
         load_rubrics(recipe(rubrics={"chat": str(file)}))
     with pytest.raises(RecipeError, match="cannot be read"):
         load_rubrics(recipe(rubrics={"chat": str(tmp_path / "none.yaml")}))
-    with pytest.raises(RecipeError, match="no built-in rubric for code"):
-        load_rubrics(recipe(categories=["code"]))
+    with pytest.raises(RecipeError, match="no built-in rubric for math"):
+        load_rubrics(recipe(categories=["math"]))
     mine = load_rubrics(recipe())["stem"]
     file.write_text(mine.to_yaml())
     assert load_rubrics(recipe(rubrics={"chat": str(file)}))["chat"] == mine

@@ -1,15 +1,12 @@
-"""`tracemill build` and `tracemill demo`."""
+"""`tracemill build`."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import as_file, files
 from pathlib import Path
 
-from tracemill.cli import program
 from tracemill.cli.show import Show
 from tracemill.cli.terminal import say, say_json
 from tracemill.errors import RecipeError, UsageError
@@ -17,7 +14,7 @@ from tracemill.mill import BuildReport, build
 from tracemill.models.budget import spent_lines
 from tracemill.recipe import Recipe
 from tracemill.recipe.problems import Places
-from tracemill.recipe_file import load_recipe, read_recipe
+from tracemill.recipe_file import read_recipe
 from tracemill.storage.parquet import give_memory_back
 
 
@@ -38,7 +35,7 @@ def run_build(
     seconds = None if wait is None else duration(wait, "--wait-for-endpoint")
     read, places = read_recipe(recipe, assignments)
     with told_where(read, places):
-        report = _with_progress(read, out, workers, limit, progress, seconds)
+        report = with_progress(read, out, workers, limit, progress, seconds)
     print_report(report, as_json)
 
 
@@ -73,22 +70,10 @@ def _in_file(recipe: Recipe, places: Places, key: tuple[str | int, ...]) -> tupl
     return key
 
 
-def run_demo(out: Path, workers: int | None, progress: str, as_json: bool) -> None:
-    """Build the demo's recipe and say where everything lies."""
-    with as_file(files("tracemill") / "recipes" / "demo.yaml") as path:
-        recipe = load_recipe(path)
-    report = _with_progress(recipe, out, workers, None, progress)
-    print_report(report, as_json)
-    if not as_json:
-        say(
-            f"\nTry next:\n  {shlex.join([*program(), 'audit', str(out)])}\n"
-            f"  load_dataset({str(out)!r}) in Python, with `datasets` installed"
-        )
-
-
-def _with_progress(
+def with_progress(
     recipe: Recipe, out: Path, workers: int | None, limit: int | None, progress: str, wait: float | None = None
 ) -> BuildReport:
+    """Build, and show how it goes."""
     give_memory_back()
     with Show(progress) as show:
         return build(recipe, out, workers=workers, limit=limit, wait_for_endpoint=wait, watch=show)

@@ -24,14 +24,19 @@ def show_validation(
     workers: int | None,
     revision: str | None,
     html: Path | None,
+    duplicates: bool,
     as_json: bool,
 ) -> None:
     """Validate and print; exit 1 where a finding is over its limit."""
+    if html is not None and (html.is_dir() or not html.parent.is_dir()):
+        instead = "is a directory" if html.is_dir() else f"cannot be written: there is no directory {html.parent}"
+        raise UsageError(f"--html {html} {instead}; name a file")
     report = validate(
         data,
         split=splits or None,
         limits=dict(map(_limit, limits)),
         against=against,
+        duplicates=duplicates,
         workers=workers,
         revision=revision,
         progress=_progress if sys.stderr.isatty() else None,
@@ -52,7 +57,13 @@ def show_stats(
 
 
 def show_restoring(
-    data: str, sources: list[str], out: Path, splits: list[str], pins: Path | None, as_json: bool
+    data: str,
+    sources: list[str],
+    out: Path,
+    splits: list[str],
+    revision: str | None,
+    pins: Path | None,
+    as_json: bool,
 ) -> None:
     """Restore and print."""
     given = {}
@@ -61,7 +72,7 @@ def show_restoring(
         if not (name and found and path):
             raise UsageError(f"--source {quoted(told)}: write NAME=PATH, such as lmsys=lmsys-chat-1m")
         given[name] = path
-    report = restore(data, given, out, split=splits or None, pins=pins)
+    report = restore(data, given, out, split=splits or None, revision=revision, pins=pins)
     typer.echo(json.dumps(report.to_json(), indent=1) if as_json else printable(report.to_text()))
     if not report.ok:
         raise typer.Exit(1)

@@ -18,6 +18,7 @@ def run_refine(
     assignments: list[str],
     splits: list[str],
     revision: str | None,
+    limit: int | None,
     workers: int | None,
     progress: str,
     as_json: bool,
@@ -26,5 +27,5 @@ def run_refine(
     read, places = read_recipe(recipe, assignments)
     give_memory_back()
     with told_where(read, places), Show(progress) as show:
-        report = refine(data, read, out, split=splits, revision=revision, workers=workers, watch=show)
+        report = refine(data, read, out, split=splits, revision=revision, limit=limit, workers=workers, watch=show)
     print_report(report, as_json)

@@ -17,9 +17,10 @@ from tracemill.engines.local import LocalEngine
 from tracemill.engines.messages import Progress, span
 from tracemill.engines.signals import Signals
 from tracemill.errors import UsageError
-from tracemill.estimate.lots import FEW, Lot, count, places
+from tracemill.estimate.lots import Lot, count
 from tracemill.estimate.pilot import Pilot, number, run_pilot
-from tracemill.estimate.tokens import HIGH, LATIN, LOW, Range
+from tracemill.estimate.sums import Sums
+from tracemill.estimate.tokens import Range
 from tracemill.gather.spool import open_spool
 from tracemill.mill import Run, Silent, Watch, check_place, default_workers, refuse_nothing
 from tracemill.models.budget import Account, money, paid, spent_lines
@@ -30,11 +31,14 @@ from tracemill.storage.layout import RunPaths
 from tracemill.storage.lock import RunLock
 from tracemill.storage.machine import check_machine
 
-STORED = (500, 0.6)
-ROW = (550, 0.85)
-"""Bytes of a reply in the journal, and of its row in the unit and the dataset together: for each, and for each character
-of the reply. Measured with solutions of 300 to 11,000 characters; they differ by a third with what is written."""
-OFF = 1 / 3
+_FOR = {
+    "turns": "later turns of episodes",
+    "tools": "playing tools",
+    "user": "playing the user",
+    "judge": "verdicts",
+    "canaries": "verdicts on planted answers",
+}
+"""What else than a first answer a teacher is asked for."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,9 @@ class Forecast:
     """Input lines that cannot be prompts."""
     samples: int
     lots: list[Lot]
-    """By teacher and reasoning mode."""
+    """By teacher, reasoning mode and what for."""
+    calls: Range
+    """To ask: samples that the journal does not answer, and what follows from their answers."""
     prompt_tokens: Range
     """Of the calls to ask, as is all that follows."""
     reply_tokens: Range | None
@@ -82,6 +88,7 @@ class Forecast:
             "samples": self.samples,
             "in_journal": self.samples - self.to_ask,
             "to_ask": self.to_ask,
+            "calls": self.calls.to_json(),
             "teachers": [lot.to_json() for lot in self.lots],
             "prompt_tokens": self.prompt_tokens.to_json(),
             "reply_tokens": _json(self.reply_tokens),
@@ -106,9 +113,10 @@ class Forecast:
     def _parts(self) -> Iterator[tuple[str, list[str]]]:
         bad = f"; {self.bad_lines:,} input lines cannot be prompts" if self.bad_lines else ""
         yield "rows", [f"at most {self.samples:,}, from {self.prompts:,} prompts{bad}"]
+        follows = f"; with what follows {_range(self.calls)}" if self.calls.high > self.to_ask else ""
         yield (
             "calls",
-            [f"{self.to_ask:,} to ask, {self.samples - self.to_ask:,} answered by the journal", *self._lots()],
+            [f"{self.to_ask:,} to ask, {self.samples - self.to_ask:,} answered by the journal{follows}", *self._lots()],
         )
         yield "tokens", self._tokens()
         if self.cost is not None or self.cost_limit is not None:
@@ -129,11 +137,13 @@ class Forecast:
     def _lots(self) -> list[str]:
         return [
             f"{lot.teacher}, reasoning {lot.mode}: {lot.to_ask:,} of {lot.samples:,} to {lot.model}"
+            if lot.part == "answers"
+            else f"{lot.teacher}, {_FOR[lot.part]}: {_range(lot.calls)} to {lot.model}"
             for lot in self.lots
         ]
 
     def _tokens(self) -> list[str]:
-        if not self.to_ask:
+        if not self.calls.high:
             return ["none"]
         most = f"at most {self.reply_limit:,}, as `max_tokens` says"
         replies = most if self.reply_tokens is None else f"{_range(self.reply_tokens)}; {most}"
@@ -197,7 +207,7 @@ def forecast(
             refuse_nothing(spool, fs)
             plan = Plan(recipe, spool, limit)
         lots = count(plan, paths, fs)
-        return _Sums(plan, paths, lots, latency, reply_tokens, fs).forecast(found)
+        return _told(Sums(recipe, lots, latency, reply_tokens), plan, paths, found, fs)
 
 
 @contextmanager
@@ -210,163 +220,32 @@ def _left_as_stopped(run: Run) -> Iterator[None]:
         run._status(Progress())
 
 
-class _Sums:
-    """Adds up what the lots tell."""
-
-    def __init__(
-        self, plan: Plan, paths: RunPaths, lots: list[Lot], latency: float | None, reply_tokens: float | None, fs: Fs
-    ) -> None:
-        self.plan, self.paths, self.lots, self.fs = plan, paths, lots, fs
-        self.latency, self.reply_tokens = latency, reply_tokens
-        self.open = [lot for lot in lots if lot.to_ask]
-        self.basis: list[str] = []
-        self.missing: list[str] = []
-
-    def forecast(self, pilot: Pilot | None) -> Forecast:
-        """All of it."""
-        if any(lot.counted < FEW for lot in self.open):
-            self.basis.append(
-                f"prompt tokens are estimated from characters, by script; the truth lies between {LOW} and {HIGH} times that"
-            )
-        if any(lot.counted >= FEW for lot in self.open):
-            self.basis.append("prompt tokens are estimated from characters, at the rate that the stored prompts had")
-        replies = self._replies()
-        cost, most = self._cost()
-        disk = self._disk()
-        seconds, slow = self._time()
-        journal = (self.paths.journal / "journal.json").is_file()
-        return Forecast(
-            prompts=self.plan.spool.prompts,
-            bad_lines=sum(source["bad_lines"] for source in self.plan.spool.inputs),
-            samples=self.plan.samples,
-            lots=self.lots,
-            prompt_tokens=self._sum(self._prompt),
-            reply_tokens=replies,
-            reply_limit=sum(lot.reply_limit for lot in self.lots),
-            cost=cost,
-            cost_limit=most,
-            disk=disk,
-            free=self.fs.free_bytes(self.paths.root)[0],
-            seconds=seconds,
-            slow=slow,
-            basis=self.basis,
-            missing=list(dict.fromkeys(self.missing)),
-            spent=paid(self.paths.journal, self.plan.recipe, self.fs) if journal else {},
-            pilot=pilot,
-        )
-
-    def _sum(self, of: Any) -> Range:
-        return sum((of(lot) for lot in self.open), Range())
-
-    def _prompt(self, lot: Lot) -> Range:
-        return lot.prompt_tokens
-
-    def _reply(self, lot: Lot) -> Range | None:
-        """Tokens of all replies to ask of a lot: as told, or as its stored ones were, with their 95 % interval."""
-        if self.reply_tokens is not None:
-            each = Range(*(self.reply_tokens,) * 3)
-        elif (seen := lot.reply_tokens) is None:
-            return None
-        else:
-            low, high = (seen.value if end is None else end for end in (seen.low, seen.high))
-            each = Range(low, seen.value, high)
-        return each.times(lot.to_ask)
-
-    def _replies(self) -> Range | None:
-        unknown = [lot for lot in self.open if self._reply(lot) is None]
-        if unknown:
-            self.missing.append(
-                f"how long replies are ({_names(unknown)}): --pilot 20 with --out measures it, --reply-tokens N tells it"
-            )
-            return None
-        if self.open:
-            measured = sum(lot.counted for lot in self.open)
-            told = self.reply_tokens is not None
-            self.basis.append(
-                "replies are as long as --reply-tokens says"
-                if told
-                else f"replies are as {measured:,} stored ones were"
-            )
-        return self._sum(self._reply)
-
-    def _cost(self) -> tuple[Range | None, float | None]:
-        cost, most = Range(), 0.0
-        teachers = self.plan.recipe.teachers
-        unpriced = [lot for lot in self.open if teachers[lot.teacher].price is None]
-        if (
-            self.open
-            and len(unpriced) == len(self.open)
-            and not any(_waited_for(self.plan.recipe, lot) for lot in self.open)
-        ):
-            return None, None
-        if paid_for := [lot for lot in unpriced if _waited_for(self.plan.recipe, lot)]:
-            names = sorted({lot.teacher for lot in paid_for})
-            self.missing.append("what tokens cost: set " + ", ".join(f"teachers.{name}.price" for name in names))
-            return None, None
-        for lot in self.open:
-            price, replies = teachers[lot.teacher].price, self._reply(lot)
-            if price is None:
-                continue
-            prompts = self._prompt(lot)
-            most += price.of(prompts.high, lot.reply_limit)
-            cost += prompts.times(price.of(1, 0)) + (replies or Range()).times(price.of(0, 1))
-        return (None if any(self._reply(lot) is None for lot in self.open) else cost), most
-
-    def _disk(self) -> Range | None:
-        """Journal, units and dataset, for the replies to come. The input lies there already."""
-        likely = 0.0
-        for lot in self.open:
-            if self.reply_tokens is not None:
-                characters = self.reply_tokens * LATIN
-            elif lot.replies >= FEW:
-                characters = lot.characters / lot.replies
-            else:
-                return None
-            likely += lot.to_ask * (STORED[0] + ROW[0] + (STORED[1] + ROW[1]) * characters)
-        if self.open:
-            self.basis.append("disk is by bytes for each character of a reply, as measured on other solutions")
-        return Range(likely * (1 - OFF), likely, likely * (1 + OFF))
-
-    def _time(self) -> tuple[float | None, float | None]:
-        """Teachers are asked side by side: the one that takes longest decides. Each has all its places taken until the
-        last replies, which are its slow ones.
-        """
-        recipe = self.plan.recipe
-        longest, slowest = 0.0, 0.0
-        for name in recipe.teachers:
-            lots = [lot for lot in self.open if lot.teacher == name]
-            if not lots or not _waited_for(recipe, lots[0]):
-                continue
-            work = 0.0
-            slow = 0.0
-            for lot in lots:
-                each = self.latency if self.latency is not None else lot.latency
-                if each is None:
-                    self.missing.append(
-                        f"how long a reply takes ({_names(lots)}): --pilot 20 with --out measures it, --latency S tells it"
-                    )
-                    return None, None
-                work += lot.to_ask * each
-                slow = max(slow, self.latency or lot.slow or each)
-            took = work / places(recipe, name) + slow
-            if took > longest:
-                longest, slowest = took, slow
-        if longest:
-            room = ", ".join(f"{name} {places(recipe, name):,}" for name in {lot.teacher: None for lot in self.open})
-            self.basis.append(
-                f"time is latency times calls over requests in flight ({room}), if the endpoints bear that many without "
-                "slowing down, and then the slowest replies"
-            )
-        return (longest, slowest) if longest or not self.open else (None, None)
-
-
-def _names(lots: list[Lot]) -> str:
-    return ", ".join(f"{lot.teacher} {lot.mode}" for lot in lots)
-
-
-def _waited_for(recipe: Recipe, lot: Lot) -> bool:
-    """Whether a lot costs money and time: the built-in teacher answers at once and for nothing."""
-    return recipe.teachers[lot.teacher].url != "builtin"
+def _told(sums: Sums, plan: Plan, paths: RunPaths, pilot: Pilot | None, fs: Fs) -> Forecast:
+    prompts, calls, replies = sums.prompts(), sums.calls(), sums.replies()
+    cost, most = sums.cost()
+    disk = sums.disk()
+    seconds, slow = sums.time()
+    journal = (paths.journal / "journal.json").is_file()
+    return Forecast(
+        prompts=plan.spool.prompts,
+        bad_lines=sum(source["bad_lines"] for source in plan.spool.inputs),
+        samples=plan.samples,
+        lots=sums.lots,
+        calls=calls,
+        prompt_tokens=prompts,
+        reply_tokens=replies,
+        reply_limit=sum(lot.reply_limit for lot in sums.lots),
+        cost=cost,
+        cost_limit=most,
+        disk=disk,
+        free=fs.free_bytes(paths.root)[0],
+        seconds=seconds,
+        slow=slow,
+        basis=sums.basis,
+        missing=list(dict.fromkeys(sums.missing)),
+        spent=paid(paths.journal, plan.recipe, fs) if journal else {},
+        pilot=pilot,
+    )
 
 
 def _headed(head: str, lines: list[str]) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ The replies go into the run's own journal, so that the build pays for them no se
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,15 +13,18 @@ from typing import Any
 
 from tracemill import identity
 from tracemill.errors import UsageError
+from tracemill.estimate.follows import verdict_on
 from tracemill.estimate.intervals import Interval, ratio, share
 from tracemill.gather.drawn import draw, lay_out
 from tracemill.mill import Engine, Run
 from tracemill.models.budget import money
 from tracemill.plan import Plan
+from tracemill.schema import from_row
 from tracemill.storage.entries import REPLY
 from tracemill.storage.journal import Journal
 from tracemill.storage.parquet import read_batches
 from tracemill.storage.units import UnitNote, UnitStore
+from tracemill.verify.judge import Judge
 
 
 @dataclass
@@ -135,7 +139,8 @@ def run_pilot(run: Run, engine: Engine, plan: Plan, count: int) -> Pilot:
     asked = {key: Asked() for key in homes}
     journal = Journal(run.paths.journal, writable=False, fs=run.fs)
     try:
-        latencies = sorted(_measure(asked, homes, _rows(store, notes.values()), journal, plan))
+        rows = _rows(store, notes.values(), bool(plan.rubrics))
+        latencies = sorted(_measure(asked, homes, rows, journal, plan))
     finally:
         journal.close()
     for leftover in (store.directory, small.spool.directory):
@@ -144,16 +149,28 @@ def run_pilot(run: Run, engine: Engine, plan: Plan, count: int) -> Pilot:
     return told(list(asked.values()), plan.spool.prompts, run.sent - before, latencies, priced=priced)
 
 
-def _rows(store: UnitStore, notes: Iterable[UnitNote]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(kind, row) of every sample."""
+_WHY = {"rejected": ("stage", "reason"), "failed": ("error_class",)}
+"""Columns that say why a row is not kept."""
+
+
+def _rows(store: UnitStore, notes: Iterable[UnitNote], judged: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(kind, row) of every sample; whole rows where some are judged."""
     for note in notes:
         for kind in note.files:
             path = store.path(note, kind)
             assert path is not None
-            names = {"rejected": ["stage", "reason"], "failed": ["error_class"]}.get(kind, [])
             for batch in read_batches(path):
-                for row in batch.select(["prompt_key", "requests", *names]).to_pylist():
+                for row in (
+                    batch if judged else batch.select(["prompt_key", "requests", *_WHY.get(kind, ())])
+                ).to_pylist():
                     yield kind, row
+
+
+def _asked_for(row: dict[str, Any], home: str, plan: Plan) -> Iterator[tuple[str, str]]:
+    """(key, home) of each request of a row, the one for a verdict on it included."""
+    yield from ((key, home) for key in row["requests"])
+    if plan.rubrics and (row.get("stage") == Judge.name or any(v["step"] == Judge.name for v in row["verdicts"])):
+        yield from ((request.key, request.home) for request in asyncio.run(verdict_on(plan, from_row(row))))
 
 
 def _measure(
@@ -171,8 +188,8 @@ def _measure(
             one.kept += 1
         else:
             one.lost["failed: " + row["error_class"] if kind == "failed" else f"{row['stage']}: {row['reason']}"] += 1
-        for key in row["requests"]:
-            for entry in journal.entries(key, homes[row["prompt_key"]]):
+        for key, home in _asked_for(row, homes[row["prompt_key"]], plan):
+            for entry in journal.entries(key, home):
                 if entry.outcome != REPLY:
                     continue
                 one.replies += 1

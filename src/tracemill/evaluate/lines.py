@@ -24,7 +24,7 @@ class Line:
     """One text: a line of a test set, or a message of a row."""
 
     system: str
-    """Who translated it: a column's name, or the generator of a row."""
+    """Who translated it: the name of a column of a table; "dataset" for rows."""
     language: str
     domain: str
     """What it is about, for tables; "" where nobody says."""

@@ -72,8 +72,8 @@ class Report:
         return {code: [g.system for g in sorted(groups, key=_worth)] for code, groups in told.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as JSON values."""
-        groups = [asdict(group) for group in self.groups]
+        """Everything, as JSON values; null where there was nothing to take a mean of."""
+        groups = [_told(asdict(group)) for group in self.groups]
         return {"groups": groups, "ranking": self.ranking(), "notes": self.notes, "identifier": self.identifier}
 
     def to_text(self) -> str:
@@ -239,6 +239,13 @@ def _mean(values: Sequence[float], draws: int) -> Share:
     draw = random.Random(SEED)
     means = sorted(sum(draw.choices(values, k=len(values))) / len(values) for _ in range(draws))
     return Share(mean, means[int(0.025 * draws)], means[min(draws - 1, int(0.975 * draws))], len(values))
+
+
+def _told(value: Any) -> Any:
+    """JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {key: _told(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and value != value else value
 
 
 def _worth(group: Group) -> tuple[float, ...]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.resources import files
 from random import Random
 from typing import NamedTuple
+
+import yaml
 
 from tracemill.exercises.form import Drawn, Form, Params, Worked, plain
 from tracemill.record import Message
@@ -18,54 +21,16 @@ class Fact(NamedTuple):
     subject: str
     question: str
     right: str
-    wrong: tuple[str, str, str]
+    wrong: tuple[str, ...]
 
 
-FACTS: tuple[Fact, ...] = (
-    Fact("physics", "Which of these is a vector quantity?", "velocity", ("mass", "temperature", "energy")),
-    Fact(
-        "physics", "Which particle carries a negative elementary charge?", "electron", ("proton", "neutron", "photon")
-    ),
-    Fact("chemistry", "Which gas makes up most of dry air?", "nitrogen", ("oxygen", "argon", "carbon dioxide")),
-    Fact("chemistry", "Which element has the symbol Fe?", "iron", ("fluorine", "lead", "francium")),
-    Fact(
-        "biology",
-        "Where in a plant cell does photosynthesis take place?",
-        "chloroplast",
-        ("nucleus", "ribosome", "vacuole"),
-    ),
-    Fact("biology", "Which of these animals is a mammal?", "whale", ("shark", "penguin", "crocodile")),
-    Fact(
-        "geography",
-        "Which line runs halfway between the poles?",
-        "equator",
-        ("tropic of Cancer", "prime meridian", "Arctic Circle"),
-    ),
-    Fact("geography", "Which of these rivers flows through Budapest?", "Danube", ("Rhine", "Seine", "Volga")),
-    Fact(
-        "history",
-        "In which century was the movable type press of Gutenberg built?",
-        "fifteenth",
-        ("twelfth", "eighteenth", "tenth"),
-    ),
-    Fact(
-        "history",
-        "Which wall was opened in November 1989?",
-        "Berlin Wall",
-        ("Hadrian's Wall", "Great Wall", "Western Wall"),
-    ),
-    Fact(
-        "literature", "Who wrote the play Hamlet?", "William Shakespeare", ("Molière", "Henrik Ibsen", "Anton Chekhov")
-    ),
-    Fact("music", "How many strings does a violin have?", "four", ("five", "six", "eight")),
-    Fact(
-        "economics",
-        "What usually happens to a price when supply falls and demand stays?",
-        "it rises",
-        ("it falls", "it stays", "it becomes negative"),
-    ),
-    Fact("law", "What is a treaty between two states called?", "bilateral", ("unilateral", "trilateral", "municipal")),
-)
+def _facts() -> tuple[Fact, ...]:
+    text = files("tracemill.exercises").joinpath("facts.yaml").read_text(encoding="utf-8")
+    told = yaml.safe_load(text)
+    return tuple(Fact(each["subject"], each["question"], each["right"], tuple(each["wrong"])) for each in told)
+
+
+FACTS = _facts()
 LETTERS = "ABCD"
 
 

@@ -1,212 +1,31 @@
-"""Exercises in Python: a function is asked for, and tested by calls whose results are worked out here.
+"""Exercises in Python: a function is asked for, or one is there and is to be explained, or to be made faster.
 
 "Write a Python function `shift(text)` ..." has `assert shift('abz') == 'cdb'` among its tests. What they expect comes from a
-function of ours, not from the text of the solution, so each is a check of the other.
+function of ours, not from the text of the solution, so each is a check of the other. An explanation has no tests: whoever
+judges it finds in it what the function does, or does not.
 """
 
 from __future__ import annotations
 
-import string
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, NamedTuple
 
 from tracemill.code_task import CodeTask
 from tracemill.exercises.form import Drawn, Form, Params, Worked, plain
+from tracemill.exercises.jobs import JOBS, Job
 from tracemill.record import Message
 from tracemill.word_problems.sentences import Telling, tellings
 
 TESTS = 5
 """Calls in the tests of an exercise."""
+_MARK = 987_654_321
+"""Stands for N where a function is looked for whatever its number."""
 
 
-class Job(NamedTuple):
-    """Functions that are alike but for one number, N."""
-
-    entry: str
-    argument: str
-    told: tuple[str, ...]
-    numbers: tuple[int, int]
-    """N from the first up to, and without, the second."""
-    right: Callable[[Any, int], Any]
-    """What the function returns for an argument and N."""
-    draw: Callable[[Random, int], Any]
-    """An argument."""
-    idea: str
-    solution: str
-    """The body, with N for the number."""
-    broken: str
-    """A body that is wrong for nearly every argument."""
-
-    def code(self, body: str, n: int) -> str:
-        """The whole function."""
-        lines = "\n".join(f"    {line}" for line in body.replace("N", str(n)).splitlines())
-        return f"def {self.entry}({self.argument}):\n{lines}\n"
-
-
-def _numbers(rng: Random, n: int) -> list[int]:
-    return [rng.choice((n, rng.randrange(1, 40))) for _ in range(rng.randrange(4, 9))]
-
-
-def _items(rng: Random, n: int) -> list[int]:
-    return rng.sample(range(1, 60), n + rng.randrange(1, 7))
-
-
-def _word(rng: Random, n: int) -> str:
-    return "".join(rng.choice(string.ascii_lowercase) for _ in range(rng.randrange(n + 2, n + 12)))
-
-
-def _in_base(number: int, n: int) -> str:
-    digits = ""
-    while number:
-        number, digit = divmod(number, n)
-        digits = str(digit) + digits
-    return digits
-
-
-def _shifted(text: str, n: int) -> str:
-    alphabet = string.ascii_lowercase
-    return text.translate(str.maketrans(alphabet, alphabet[n:] + alphabet[:n]))
-
-
-JOBS: tuple[Job, ...] = (
-    Job(
-        "count_multiples",
-        "numbers",
-        (
-            "returns how many integers of a list are divisible by {n:int}.",
-            "counts the integers in a list that {n:int} divides without remainder.",
-        ),
-        (2, 8),
-        lambda numbers, n: len([x for x in numbers if x % n == 0]),
-        _numbers,
-        "A number is divisible if the remainder is zero, so those are counted.",
-        "return sum(1 for number in numbers if number % N == 0)",
-        "return sum(1 for number in numbers if number % N == 1)",
-    ),
-    Job(
-        "sum_above",
-        "numbers",
-        (
-            "returns the sum of all integers of a list that are greater than {n:int}.",
-            "adds up those integers of a list that exceed {n:int}.",
-        ),
-        (5, 20),
-        lambda numbers, n: sum(x for x in numbers if x > n),
-        lambda rng, n: [n, n + 2, *_numbers(rng, n)],
-        "Only numbers above the limit are added; the limit itself does not count.",
-        "total = 0\nfor number in numbers:\n    if number > N:\n        total += number\nreturn total",
-        "total = 0\nfor number in numbers:\n    if number >= N:\n        total += number\nreturn total",
-    ),
-    Job(
-        "rotate",
-        "items",
-        (
-            "returns a list rotated by {n:int} places to the left; an empty list stays empty.",
-            "moves the first {n:int} items of a list to its end, in their order, and returns the new list; lists are "
-            "longer than that, or empty.",
-        ),
-        (2, 6),
-        lambda items, n: items[n:] + items[:n],
-        _items,
-        "The list is cut once, and the two parts change places.",
-        "if not items:\n    return []\nplace = N % len(items)\nreturn items[place:] + items[:place]",
-        "if not items:\n    return []\nplace = N % len(items)\nreturn items[-place:] + items[:-place]",
-    ),
-    Job(
-        "every_nth",
-        "text",
-        (
-            "returns every {n:ordinal} character of a text, beginning with the first.",
-            "takes a text and keeps its first character and from there every {n:ordinal} one.",
-        ),
-        (2, 5),
-        lambda text, n: text[::n],
-        _word,
-        "A slice with a step does this: it begins at the first character.",
-        "return text[::N]",
-        "return text[1::N]",
-    ),
-    Job(
-        "chunks",
-        "items",
-        (
-            "splits a list into lists of {n:int} items each, in order; the last one may be shorter.",
-            "cuts a list into consecutive pieces of {n:int} items, where the last piece may have fewer.",
-        ),
-        (2, 6),
-        lambda items, n: [items[i : i + n] for i in range(0, len(items), n)],
-        _items,
-        "Each piece begins a fixed number of places behind the one before.",
-        "pieces = []\nfor start in range(0, len(items), N):\n    pieces.append(items[start:start + N])\nreturn pieces",
-        "pieces = []\n"
-        "for start in range(0, len(items) - N, N):\n"
-        "    pieces.append(items[start:start + N])\n"
-        "return pieces",
-    ),
-    Job(
-        "power_sum",
-        "limit",
-        (
-            "returns the sum of the {n:ordinal} powers of the integers from 1 to a limit, the limit included.",
-            "raises each integer from 1 up to and including a limit to the {n:ordinal} power and returns the sum.",
-        ),
-        (2, 6),
-        lambda limit, n: sum(x**n for x in range(1, limit + 1)),
-        lambda rng, n: rng.randrange(2, 14),
-        "The range has to end one above the limit, for its end is not included.",
-        "return sum(number ** N for number in range(1, limit + 1))",
-        "return sum(number ** N for number in range(1, limit))",
-    ),
-    Job(
-        "shift",
-        "text",
-        (
-            "shifts each lowercase English letter of a text by {n:int} places in the alphabet, from z on to a, and "
-            "leaves other characters as they are.",
-            "encodes a text by replacing each letter from a to z by the one {n:int} places further, starting over "
-            "after z; everything else stays.",
-        ),
-        (2, 12),
-        _shifted,
-        lambda rng, n: f"{_word(rng, n)} z{rng.randrange(9)}",
-        "Letters are numbered from 0, moved, and brought back into the alphabet by the remainder.",
-        "out = []\n"
-        "for letter in text:\n"
-        "    if 'a' <= letter <= 'z':\n"
-        "        letter = chr((ord(letter) - 97 + N) % 26 + 97)\n"
-        "    out.append(letter)\n"
-        "return ''.join(out)",
-        "out = []\n"
-        "for letter in text:\n"
-        "    if 'a' <= letter <= 'z':\n"
-        "        letter = chr(ord(letter) + N)\n"
-        "    out.append(letter)\n"
-        "return ''.join(out)",
-    ),
-    Job(
-        "in_base",
-        "number",
-        (
-            "writes a positive integer in base {n:int} and returns the digits as a text.",
-            "returns the digits of a positive integer in base {n:int}, as a text.",
-        ),
-        (2, 10),
-        _in_base,
-        lambda rng, n: rng.randrange(n * n, 999) * n + 1,
-        "Dividing again and again gives the digits as remainders, the last one first.",
-        "digits = ''\n"
-        "while number > 0:\n"
-        "    number, digit = divmod(number, N)\n"
-        "    digits = str(digit) + digits\n"
-        "return digits",
-        "digits = ''\n"
-        "while number > N:\n"
-        "    number, digit = divmod(number, N)\n"
-        "    digits = str(digit) + digits\n"
-        "return digits",
-    ),
-)
+def fenced(code: str) -> str:
+    """A program as it stands in an answer."""
+    return f"```python\n{code}```"
 
 
 def _tests(job: Job, n: int) -> str:
@@ -216,12 +35,21 @@ def _tests(job: Job, n: int) -> str:
     return "\n".join(f"assert {job.entry}({given!r}) == {job.right(given, n)!r}" for given in arguments)
 
 
-def fenced(code: str) -> str:
-    """A program as it stands in an answer."""
-    return f"```python\n{code}```"
+def _what(job: Job, n: int) -> str:
+    """What a function does, as the exercise tells it, without the point: "returns every 3rd character of ..."."""
+    return Telling(job.told[:1]).render({"n": n}).removesuffix(".")
 
 
-def _of(job: Job) -> Form:
+def _number(job: Job, bodies: Sequence[str], text: str) -> int | None:
+    """The number in the function of a text; None where none of these bodies stands in it."""
+    for body in bodies:
+        whole = re.escape(job.code(body, _MARK)).replace(str(_MARK), r"(\d{1,3})")
+        if found := re.search(whole, text):
+            return int(found[1])
+    return None
+
+
+def _solve(job: Job) -> Form:
     def drawn(params: Params, telling: Telling) -> Drawn:
         n = params["n"]
         task = CodeTask("python", tests=_tests(job, n), entry=job.entry, solution=job.code(job.solution, n))
@@ -231,15 +59,98 @@ def _of(job: Job) -> Form:
         n = params["n"]
         given = job.draw(Random(f"example {n}"), n)
         step = f"For {given!r} it has to return {job.right(given, n)!r}."
-        return Worked((job.idea, step), fenced(job.code(job.solution, n)), (f"the number: {n}",), step)
+        return Worked(
+            (job.idea, step),
+            fenced(job.code(job.solution, n)),
+            (f"the number: {n}",),
+            step,
+            others=(fenced(job.code(job.other, n)),),
+        )
 
     def slip(worked: Worked, params: Params, number: int) -> Worked:
-        code = job.code(job.broken, params["n"])
-        return plain(worked, fenced(code if number % 4 else code.replace("):", ")", 1)), steps=(job.idea,))
+        return _spoiled(worked, job.code(job.broken, params["n"]), number, job)
 
     asked = tuple(f"Write a Python function `{job.entry}({job.argument})` that {told}" for told in job.told)
     draw: Callable[[Random], Params] = lambda rng: {"n": rng.randrange(*job.numbers)}  # noqa: E731
     return Form(f"code_{job.entry}", "code", tellings(asked), draw, drawn, work, slip)
 
 
-FORMS: tuple[Form, ...] = tuple(map(_of, JOBS))
+def _spoiled(worked: Worked, code: str, number: int, job: Job) -> Worked:
+    """A program that fails; every fourth one does not even parse."""
+    return plain(worked, fenced(code if number % 4 else code.replace("):", ")", 1)), steps=(job.idea,))
+
+
+def _given(job: Job, telling: Telling, code: str, task: CodeTask) -> Drawn:
+    """A prompt with a function below what is asked about it."""
+    return Drawn((Message("user", f"{telling.render({})}\n\n{fenced(code)}"),), task.text())
+
+
+def _explain(job: Job) -> Form:
+    bodies = (job.solution, job.other)
+    following = JOBS[(JOBS.index(job) + 1) % len(JOBS)]
+
+    def drawn(params: Params, telling: Telling) -> Drawn:
+        return _given(job, telling, job.code(bodies[params["_body"]], params["_n"]), CodeTask("python", "explain"))
+
+    def work(params: Params, text: str, results: tuple[str, ...]) -> Worked:
+        n = _number(job, bodies, text)
+        if n is None:
+            return Worked((), f"I cannot make out what this version of `{job.entry}` does.")
+        what = _what(job, n)
+        given = job.draw(Random(f"example {n}"), n)
+        example = f"For `{given!r}` that is `{job.right(given, n)!r}`."
+        return Worked(
+            (job.idea, example),
+            f"`{job.entry}` {what}. {example}",
+            (f"the number: {n}",),
+            example,
+            holds=(f"{what}.",),
+            others=(f"In short, `{job.entry}({job.argument})` {what}.",),
+        )
+
+    def slip(worked: Worked, params: Params, number: int) -> Worked:
+        said = (f"`{job.entry}` {_what(following, 3)}.", f"`{job.entry}` gives back `{job.argument}` as it is.")
+        return plain(worked, said[number % 2], steps=(), holds=())
+
+    asked = (
+        f"Explain in a few words what the Python function `{job.entry}({job.argument})` does, and give an example.",
+        f"What does this Python function, `{job.entry}({job.argument})`, do with its argument?",
+    )
+    draw: Callable[[Random], Params] = lambda rng: {"_n": rng.randrange(*job.numbers), "_body": rng.randrange(2)}  # noqa: E731
+    return Form(f"code_explain_{job.entry}", "code", tellings(asked), draw, drawn, work, slip)
+
+
+def _optimise(job: Job) -> Form:
+    def drawn(params: Params, telling: Telling) -> Drawn:
+        n = params["_n"]
+        slow, right = job.code(job.slow, n), job.code(job.solution, n)
+        task = CodeTask("python", "optimise", _tests(job, n), entry=job.entry, solution=right, baseline=slow)
+        return _given(job, telling, slow, task)
+
+    def work(params: Params, text: str, results: tuple[str, ...]) -> Worked:
+        n = _number(job, (job.slow,), text)
+        if n is None:
+            return Worked((), f"I cannot make out how this version of `{job.entry}` works.")
+        steps = (f"What has to come out: the function {_what(job, n)}.", job.idea)
+        faster = [fenced(job.code(body, n)) for body in (job.solution, job.other)]
+        return Worked(steps, faster[0], (f"the number: {n}",), others=(faster[1],))
+
+    def slip(worked: Worked, params: Params, number: int) -> Worked:
+        n = _number(job, (job.solution,), worked.ending)
+        if n is None:
+            return plain(worked, "It cannot be done in fewer steps.")
+        if number % 2:
+            return plain(worked, fenced(job.code(job.slow, n)), steps=("It is as fast as it can be.",))
+        return _spoiled(worked, job.code(job.broken, n), number // 2, job)
+
+    asked = (
+        f"The Python function `{job.entry}({job.argument})` below is right, but slow. Write one that returns the same in "
+        "fewer steps.",
+        f"Rewrite this Python function, `{job.entry}({job.argument})`, so that it takes fewer steps and still returns the "
+        "same.",
+    )
+    draw: Callable[[Random], Params] = lambda rng: {"_n": rng.randrange(*job.numbers)}  # noqa: E731
+    return Form(f"code_optimise_{job.entry}", "code", tellings(asked), draw, drawn, work, slip)
+
+
+FORMS: tuple[Form, ...] = tuple(form(job) for form in (_solve, _explain, _optimise) for job in JOBS)

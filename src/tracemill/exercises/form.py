@@ -37,7 +37,9 @@ class Worked:
     calls: tuple[Call, ...] = ()
     """Tools that are called now; the ending comes when their results are there."""
     holds: tuple[str, ...] = ()
-    """Of chat: texts that every good answer holds, and no wrong one."""
+    """Of chat and of explained code: texts that every good answer holds, and no wrong one."""
+    others: tuple[str, ...] = ()
+    """Other endings that are as right."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,11 +46,13 @@ class Found:
     turns: int = 0
     """How many turns of the user there were, where the point is still to come; else 0."""
 
-    def worked(self) -> Worked:
-        """The right answer."""
+    def worked(self, drawn: int = 0) -> Worked:
+        """The right answer; which of its endings it has, a number decides."""
         if self.turns and self.form.opening is not None:
             return self.form.opening(self.params, self.turns, self.results)
-        return self.form.work(self.params, self.text, self.results)
+        worked = self.form.work(self.params, self.text, self.results)
+        endings = (worked.ending, *worked.others)
+        return replace(worked, ending=endings[drawn % len(endings)])
 
     def wrong(self, drawn: int) -> Worked:
         """A wrong one; which, a number decides."""

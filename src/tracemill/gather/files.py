@@ -286,7 +286,7 @@ def to_prompt(source: PromptFiles, row: Mapping[str, Any], where: str) -> Prompt
         source_id=(_text(_get(row, fields.id)) if fields.id else None) or where,
         source_license=(_text(_get(row, fields.license)) if fields.license else None) or source.license,
         metadata=metadata,
-        tools=tools,
+        tools=tools or source.tools,
         check=check,
     )
 

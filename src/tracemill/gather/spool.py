@@ -28,7 +28,6 @@ from tracemill.legible import quoted
 from tracemill.recipe import GeneratedPrompts, PromptFiles, PromptSource, Recipe, Rows
 from tracemill.record import BadLine, Prompt
 from tracemill.storage.fs import REAL, Fs, crash_point
-from tracemill.word_problems import generate
 
 FORMAT = 2
 DIGITS = 2
@@ -359,6 +358,8 @@ def _generated(source: GeneratedPrompts) -> Iterator[Prompt]:
         from tracemill.exercises import make
 
         return make(source.count, source.seed, source.categories, source.families, source.difficulties)
+    from tracemill.word_problems import generate
+
     return generate(source.count, source.seed, source.families, source.difficulties)
 
 

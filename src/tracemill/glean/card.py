@@ -10,7 +10,7 @@ from tracemill.recipe import Recipe
 
 ABOUT = {
     "preference": "A right and a wrong answer to one prompt, for preference training: `prompt`, `chosen`, `rejected`.",
-    "preference_tools": "The same of episodes with tools; `tools` and the arguments of calls are JSON text.",
+    "preference_tools": "The same of episodes with tools; each message is a JSON object, `tools` is JSON text.",
     "prompts": (
         "Prompts with what verifies an answer, for online training: `answer` and `check` (JSON text) are what `verifier` "
         "compares with; `pass_rate` is `right` by `judged`."

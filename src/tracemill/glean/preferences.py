@@ -6,16 +6,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from tracemill import identity
 from tracemill.glean.samples import Samples
 from tracemill.record import Sample
-from tracemill.schema import CALLS_TYPE, to_row
+from tracemill.schema import to_row
 
 _ABOUT = [
     *(pa.field(name, pa.string()) for name in ("reasoning", "category", "language", "why_rejected")),
@@ -24,16 +25,17 @@ _ABOUT = [
 ]
 
 
-def _schema(turn: list[tuple[str, pa.DataType]], *more: pa.Field) -> pa.Schema:
-    turns = pa.list_(pa.struct(turn))
+def _schema(turn: pa.DataType, *more: pa.Field) -> pa.Schema:
+    turns = pa.list_(turn)
     return pa.schema([*(pa.field(name, turns) for name in ("prompt", "chosen", "rejected")), *more, *_ABOUT])
 
 
-TEXT = [("role", pa.string()), ("content", pa.string())]
+TEXT = pa.struct([("role", pa.string()), ("content", pa.string())])
 SCHEMA = _schema(TEXT)
 """Pairs of plain conversations."""
-TOOLS_SCHEMA = _schema([*TEXT, ("tool_calls", CALLS_TYPE)], pa.field("tools", pa.string()))
-"""Pairs of episodes with tools: arguments and `tools` are JSON text, since each row's have a shape of their own."""
+TOOLS_SCHEMA = _schema(pa.json_(), pa.field("tools", pa.string()))
+"""Pairs of episodes with tools. Each message is JSON: `datasets` reads it as an object that has `tool_calls`, and arguments
+as objects, where there are some, and no such key elsewhere, as chat templates want it. TRL reads `tools` from text itself."""
 
 
 def pairs(samples: Samples, most: int | None = None) -> Iterator[dict[str, Any]]:
@@ -62,6 +64,13 @@ def pair(chosen: Sample, rejected: Sample) -> dict[str, Any] | None:
     if not prompt or not better or not worse or {better[0]["role"], worse[0]["role"]} != {"assistant"}:
         return None
     told = rejected.verdicts[-1]
+    if chosen.tools:
+        ids = [message.tool_call_id for message in chosen.messages], [m.tool_call_id for m in rejected.messages]
+        try:
+            prompt = _told(prompt, ids[0])
+            better, worse = _told(better, ids[0][together:]), _told(worse, ids[1][together:])
+        except orjson.JSONDecodeError:
+            return None
     return {
         "prompt": prompt,
         "chosen": better,
@@ -81,3 +90,26 @@ def pair(chosen: Sample, rejected: Sample) -> dict[str, Any] | None:
         "source_license": chosen.source_license,
         "license": chosen.license,
     }
+
+
+def _told(turns: list[dict[str, Any]], ids: Sequence[str | None]) -> list[str]:
+    """Messages as JSON texts, without what they do not have. Arguments stay letter by letter as the teacher wrote them.
+
+    Raises:
+        orjson.JSONDecodeError: arguments are no JSON.
+    """
+    out = []
+    for turn, answers in zip(turns, ids, strict=False):
+        told = {"role": turn["role"], "content": turn["content"]}
+        if turn["tool_calls"]:
+            told["tool_calls"] = [{**call, "function": _called(call["function"])} for call in turn["tool_calls"]]
+        if answers is not None:
+            told["tool_call_id"] = answers
+        out.append(orjson.dumps(told).decode())
+    return out
+
+
+def _called(function: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = function["arguments"] or "{}"
+    orjson.loads(arguments)
+    return {"name": function["name"], "arguments": orjson.Fragment(arguments)}

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from tracemill.segments.scripts import LETTERS, SCRIPTS
+
 LEAST_WORDS = 25
 """With fewer words of prose nothing is said."""
 MARGIN = 3.0
@@ -30,9 +32,8 @@ _PROSE = re.compile(r"[^\W\d_]+")
 _FORMAL = re.compile(
     r"```.*?(?:```|\Z)|\$\$.*?\$\$|\$[^$\n]*\$|\\\[.*?\\\]|\\\(.*?\\\)|`[^`\n]*`|https?://\S+", re.DOTALL
 )
-_KANA = re.compile("[\u3040-\u30ff]")
-_HAN = re.compile("[\u3400-\u9fff]")
-_HANGUL = re.compile("[\uac00-\ud7af]")
+_KANA = re.compile(f"[{SCRIPTS['Hira']}{SCRIPTS['Kana']}]")
+_HAN, _HANGUL = LETTERS["Hani"], LETTERS["Hang"]
 
 
 def without_formal(text: str) -> str:

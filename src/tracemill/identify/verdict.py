@@ -15,6 +15,7 @@ from tracemill.errors import MissingExtra
 from tracemill.identify.engines import Candidate, Engine, fasttext, lingua
 from tracemill.identify.prose import prose
 from tracemill.languages import Language, codes, language
+from tracemill.segments.scripts import LETTERS, SCRIPTS
 
 SHORT = 50
 """Characters of prose under which a second opinion is heard: from there on fastText alone is right."""
@@ -37,9 +38,9 @@ HAN_ALONE = 12
 """Chinese characters without any kana from which a text is not Japanese."""
 LEAST_KANA = 0.05
 """Share of kana from which a text is not plainly Chinese, which has none but in quotations."""
-_KANA = re.compile("[\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\uff66-\uff9d]")
-_HAN = re.compile("[\u3400-\u9fff]")
-_WIDE = re.compile("[\u3005\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9f]")
+_KANA = re.compile(f"[{SCRIPTS['Hira']}{SCRIPTS['Kana']}]")
+_HAN = LETTERS["Hani"]
+_WIDE = re.compile(f"[{SCRIPTS['Hira']}{SCRIPTS['Kana']}{SCRIPTS['Hani']}{SCRIPTS['Hang']}]")
 _LETTER = re.compile(r"[^\W\d_]")
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tracemill.reading.pieces import Batch
+from tracemill.reading.batch import Batch
 from tracemill.record import ROLES
 from tracemill.think import CLOSE, OPEN
 
@@ -176,8 +176,8 @@ class Block:
     @cached_property
     def prompts(self) -> Texts:
         """The first user turn of each row, copied together; "" where there is none."""
-        content = self.content
-        return joined([content[message] if message >= 0 else b"" for message in self.first_user.tolist()])
+        raw, ends = self.content.raw, self.content.ends.tolist()
+        return joined([raw[ends[m] : ends[m + 1]] if m >= 0 else b"" for m in self.first_user.tolist()])
 
     def blank(self, starts: Ints, ends: Ints) -> Bools:
         """Whether the parts of the buffer from `starts` to `ends` hold nothing but white space."""

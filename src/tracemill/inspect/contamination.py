@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,13 @@ from tracemill.inspect.block import Block
 from tracemill.reading.dataset import located
 from tracemill.reading.pieces import pieces
 from tracemill.reading.raw import raw_rows
+from tracemill.words import RUN, words_of
 
-WORDS = 13
-"""As in GPT-3's and most later reports. A shorter item counts as a whole, from `SHORTEST` words on."""
+WORDS = RUN
 SHORTEST = 8
+"""Words from which on a shorter item counts as a whole."""
 FIELDS = ("question", "prompt", "problem", "instruction", "query", "text", "input", "content")
 """Where a benchmark's question may stand; the first that is there."""
-_WORD = re.compile(r"\w+")
 _POWERS = np.array([pow(1_000_003, k, 1 << 64) for k in range(WORDS)], np.uint64)
 
 Hashes = npt.NDArray[np.uint64]
@@ -79,7 +78,7 @@ def _questions(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _words(text: str) -> npt.NDArray[np.uint64]:
-    return np.array([crc32(word.encode()) for word in _WORD.findall(text.lower())], np.uint64)
+    return np.array([crc32(word.encode(errors="surrogatepass")) for word in words_of(text)], np.uint64)
 
 
 def _hashes(words: npt.NDArray[np.uint64], shorter: bool = False) -> Hashes:

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 from tracemill.errors import MissingExtra, UsageError
 from tracemill.inspect.block import Block, Ints
 from tracemill.legible import one_line
+from tracemill.reading.batch import Piece
 from tracemill.reading.filters import languages_of
-from tracemill.reading.pieces import Piece, batches
+from tracemill.reading.pieces import batches
 
 DIMENSIONS = ("split", "category", "domain", "language", "generator", "reasoning", "license")
 MEASURES = ("rows", "arrow_bytes", "bytes", "characters", "tokens")

@@ -18,7 +18,7 @@ from typing import Any
 
 from tracemill import errors
 from tracemill.errors import TracemillError, UsageError
-from tracemill.reading.pieces import Piece
+from tracemill.reading.batch import Piece
 from tracemill.reading.shards import Shard
 
 Job = dict[str, Any]

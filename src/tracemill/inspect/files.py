@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tracemill.errors import DataError
 from tracemill.inspect.tally import Tally
-from tracemill.legible import one_line
+from tracemill.legible import how_many, one_line
 from tracemill.reading.shards import Shard
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.parquet import file_sha256
@@ -22,7 +22,8 @@ def check_files(shards: Sequence[Shard], tally: Tally, fs: Fs = REAL) -> None:
     """Findings about files and about the dataset as a whole."""
     splits = {shard.split for shard in shards}
     if "train" not in splits:
-        _add(tally, "no_train_split", shards[:1], f"there are {', '.join(sorted(splits)[:12])}")
+        there = f"there are {', '.join(sorted(splits)[:12])}"
+        tally.found("no_train_split", shards[0].split, 1, [(-1, 0, "", "", one_line(there, 200))])
     multilingual = any(split.startswith("multilingual_") for split in splits)
     for shard in shards:
         if not shard.declared:
@@ -52,21 +53,28 @@ def _schemas(shards: Sequence[Shard], tally: Tally) -> None:
     without = [shard for shard, schema in found if _has_calls(schema) is False]
     if with_calls and without:
         fewer = min(with_calls, without, key=len)
-        told = f"{len(with_calls)} shards have tool_calls as v1 has, {len(without)} have none as v2"
+        told = f"with tool_calls as in v1: {how_many(len(with_calls), 'shard')}; without, as in v2: {len(without)}"
         _add(tally, "versions_mixed", fewer[:1], told)
     for shard, schema in found:
-        names = set(schema.names)
-        for name, counts in types.items():
-            there = counts.total()
-            if name not in names:
-                if there * 2 > len(found):
-                    _add(tally, "column_missing", [shard], f"{name}, which {there} of {len(found)} shards have")
-                continue
-            if there * 2 <= len(found):
-                _add(tally, "column_extra", [shard], f"{name}, which {there} of {len(found)} shards have")
-            own, (usual, count) = _spelled(schema.field(name)), counts.most_common(1)[0]
-            if own != usual and counts[own] <= count:
-                _add(tally, "types_differ", [shard], f"{name} is {own} here, and {usual} in {count} shards")
+        for check, columns in _strange(schema, types, len(found)).items():
+            _add(tally, check, [shard], "; ".join(columns))
+
+
+def _strange(schema: pa.Schema, types: Mapping[str, Counter[str]], shards: int) -> dict[str, list[str]]:
+    """What of a file's columns most others do not have, by check."""
+    names, told = set(schema.names), defaultdict[str, list[str]](list)
+    for name, counts in types.items():
+        there = counts.total()
+        if name not in names:
+            if there * 2 > shards:
+                told["column_missing"].append(f"{name}, which {there} of {shards} shards have")
+            continue
+        if there * 2 <= shards:
+            told["column_extra"].append(f"{name}, which {there} of {shards} shards have")
+        own, (usual, count) = _spelled(schema.field(name)), counts.most_common(1)[0]
+        if own != usual and counts[own] <= count:
+            told["types_differ"].append(f"{name} is {own} here, and {usual} in {how_many(count, 'shard')}")
+    return told
 
 
 def _schema_of(shard: Shard) -> pa.Schema | None:

@@ -4,14 +4,15 @@ as JSON. As a page: `inspect.page`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tracemill.inspect.checks import CHECKS, TRAPS
+from tracemill.inspect.page import page
 from tracemill.inspect.sketch import Sketch
 from tracemill.inspect.tally import EXAMPLES, Article, Example, Finding, Tally
-from tracemill.legible import one_line
+from tracemill.legible import how_many, one_line
 
 PARTS = ("messages", "prompt", "trace", "answer")
 """What lengths are told of: number of messages, and characters."""
@@ -28,7 +29,7 @@ class CheckResult:
     meaning: str
     count: int
     share: float
-    """Of all rows, those that could not be read included; or of all files."""
+    """Of all rows, those that could not be read included; or of all files. 1 for what the dataset as a whole has."""
     limit: float
     """The share that is allowed."""
     splits: dict[str, int]
@@ -82,6 +83,8 @@ class ValidationReport:
     article_splits: dict[str, dict[str, Any]]
     values: dict[str, dict[str, int]] = field(default_factory=dict)
     """Rows by value, for licence, generator, version, category and reasoning."""
+    left_out: list[str] = field(default_factory=list)
+    """Checks that were not made."""
 
     @property
     def ok(self) -> bool:
@@ -109,17 +112,20 @@ class ValidationReport:
             "article": self.article,
             "article_splits": self.article_splits,
             "values": self.values,
+            "left_out": self.left_out,
         }
 
     def to_text(self) -> str:
         """The report for a terminal."""
         told = ", ".join(f"{name} {count:,}" for name, count in self.splits.items()) or "no split"
         lines = [
-            f"{self.data}: {self.rows:,} rows in {self.files:,} files ({told}); {self.bad:,} lines that are no rows"
+            f"{self.data}: {how_many(self.rows, 'row')} in {how_many(self.files, 'file')} ({told});"
+            f" lines that are no rows: {self.bad:,}"
         ]
+        lines += [f"not looked for: {', '.join(self.left_out)}"] if self.left_out else []
         for finding in self.findings:
             mark = "OVER" if finding.over else "    "
-            count = f"{finding.count:>10,} {finding.share:>8.3%}"
+            count = f"{finding.count:>10,} {'' if finding.of == 'dataset' else format(finding.share, '.3%'):>8}"
             lines.append(f"{mark} {finding.level:<7} {finding.name:<24}{count}  {finding.meaning}")
             for example in finding.examples[:2]:
                 where = " ".join(part for part in (example["uuid"], example["place"], example["evidence"]) if part)
@@ -134,22 +140,18 @@ class ValidationReport:
 
     def to_html(self) -> str:
         """The report as one page that loads nothing."""
-        from tracemill.inspect.page import page
-
-        return page(self)
+        return page(self.to_json())
 
 
-def made_report(data: str, tally: Tally, files: int, allowed: Mapping[str, float]) -> ValidationReport:
+def made_report(
+    data: str, tally: Tally, files: int, allowed: Mapping[str, float], left_out: Sequence[str] = ()
+) -> ValidationReport:
     """The report of a tally."""
     rows, bad = tally.rows.total(), tally.bad.total()
     found: dict[str, dict[str, Finding]] = {}
     for (check, split), finding in tally.findings.items():
         found.setdefault(check, {})[split] = finding
-    results = [
-        _result(check, found[check], rows + bad if CHECKS[check].of == "row" else files, allowed)
-        for check in CHECKS
-        if check in found
-    ]
+    results = [_result(check, found[check], rows + bad, files, allowed) for check in CHECKS if check in found]
     order = ("error", "warning", "note")
     results.sort(key=lambda result: (not result.over, order.index(result.level)))
     lengths: dict[str, dict[str, Sketch]] = {"": {part: Sketch() for part in PARTS}}
@@ -170,12 +172,16 @@ def made_report(data: str, tally: Tally, files: int, allowed: Mapping[str, float
         article=whole.to_json(),
         article_splits={split: article.to_json() for split, article in sorted(tally.article.items())},
         values={label: dict(counts.most_common(50)) for label, counts in sorted(tally.values.items())},
+        left_out=[*left_out],
     )
 
 
-def _result(check: str, by_split: Mapping[str, Finding], of: int, allowed: Mapping[str, float]) -> CheckResult:
+def _result(
+    check: str, by_split: Mapping[str, Finding], rows: int, files: int, allowed: Mapping[str, float]
+) -> CheckResult:
     told = CHECKS[check]
     count = sum(finding.count for finding in by_split.values())
+    of = 1 if told.of == "dataset" else rows if told.of == "row" else files
     examples: list[Example] = sorted(example for f in by_split.values() for example in f.examples)[:EXAMPLES]
     return CheckResult(
         name=check,
@@ -183,7 +189,7 @@ def _result(check: str, by_split: Mapping[str, Finding], of: int, allowed: Mappi
         of=told.of,
         meaning=told.meaning,
         count=count,
-        share=count / max(of, 1),
+        share=min(count / max(of, 1), 1.0),
         limit=allowed.get(check, allowed[told.level]),
         splits={split: finding.count for split, finding in sorted(by_split.items())},
         examples=[{"uuid": uuid, "place": place, "evidence": evidence} for _, _, uuid, place, evidence in examples],

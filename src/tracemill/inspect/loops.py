@@ -18,6 +18,10 @@ STARTS = 15
 """Equal beginnings of lines or sentences in one text that make it suspicious."""
 PROBE, BEFORE, ECHOES = 12, 1024, 8
 """The last PROBE bytes stand ECHOES times in the last BEFORE bytes: suspicious."""
+NEAR = BEFORE // (ECHOES - 1)
+"""What follows upon itself so often is no longer than this."""
+MOST_PLACES = 8
+"""Places of a text that are looked at closely because of how lines begin there."""
 REPEATS, UNIT_BYTES, SPAN = 10, 4000, 300
 """A loop: a unit of at most UNIT_BYTES that follows upon itself REPEATS times, over at least SPAN bytes."""
 WORDS, RETURNS = 30, 20
@@ -28,6 +32,7 @@ LAST_SIGN = ord("-")
 """What is not above it is white space, a quotation mark, a list sign, a table row or a rule."""
 SCAN = 1 << 18
 """Bytes that are looked at in one go, so that what is noted of them stays near the processor."""
+Keys = npt.NDArray[np.uint64]
 _MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9)
 
 
@@ -39,9 +44,10 @@ def loops(block: Block) -> dict[int, str]:
         chosen = np.flatnonzero(said & (texts.sizes >= LEAST_BYTES))
         if not len(chosen):
             continue
-        suspicious = {**_echoing(block, texts, chosen), **_recurring(texts, chosen)}
-        for message, places in suspicious.items():
+        echoing, recurring = _echoing(block, texts, chosen), _recurring(texts, chosen)
+        for message in {**echoing, **recurring}:
             row = int(block.row_of[message])
+            places = [*recurring.get(message, ())[:MOST_PLACES], *echoing.get(message, ())]
             if row not in found and (unit := _loop(texts, message, places)) is not None:
                 found[row] = unit
     return found
@@ -49,18 +55,17 @@ def loops(block: Block) -> dict[int, str]:
 
 def _recurring(texts: Texts, chosen: Ints) -> dict[int, list[int]]:
     """Messages in which one beginning of a line or sentence is found again and again, and where that is."""
-    anchors = _starts(texts.data)
+    anchors, keys = _starts(texts.data)
     in_each = np.diff(np.searchsorted(anchors, texts.ends))
     enough = np.zeros(texts.count, np.bool_)
     enough[chosen] = True
     enough &= in_each >= STARTS
-    anchors = anchors[np.repeat(enough, in_each)]
-    owners = np.repeat(np.flatnonzero(enough), in_each[enough])
+    wanted = np.repeat(enough, in_each)
+    anchors, keys = anchors[wanted], keys[wanted]
     if not len(anchors):
         return {}
-    data = texts.data
-    words: npt.NDArray[np.uint64] = np.ndarray((len(data) - 7,), "<u8", data.data, strides=(1,))
-    keys = words[anchors] * _MIX[0] ^ words[anchors + 8] * _MIX[1] ^ owners.astype(np.uint64) * _MIX[2]
+    owners = np.repeat(np.flatnonzero(enough), in_each[enough])
+    keys ^= owners.astype(np.uint64) * _MIX[2]
     ranked = np.sort(keys)
     often = np.unique(ranked[STARTS - 1 :][ranked[STARTS - 1 :] == ranked[: 1 - STARTS]])
     found: dict[int, list[int]] = {}
@@ -70,11 +75,15 @@ def _recurring(texts: Texts, chosen: Ints) -> dict[int, list[int]]:
     return found
 
 
-def _starts(data: Bytes) -> Ints:
-    """Where lines and sentences begin, 16 bytes before the end or earlier; not those that begin with white space, list
-    signs, table rows or rules.
+def _starts(data: Bytes) -> tuple[Ints, Keys]:
+    """Where lines and sentences begin, 16 bytes before the end or earlier, and what the 16 bytes there come to; not those
+    that begin with white space, list signs, table rows or rules.
     """
+    if len(data) < 18:
+        return np.zeros(0, np.int64), np.zeros(0, np.uint64)
     found: list[Ints] = []
+    keys: list[Keys] = []
+    words: Keys = np.ndarray((len(data) - 7,), "<u8", data.data, strides=(1,))
     one, two = np.empty(SCAN, np.bool_), np.empty(SCAN, np.bool_)
     for begin in range(0, len(data) - 17, SCAN):
         size = min(SCAN, len(data) - 17 - begin)
@@ -84,15 +93,13 @@ def _starts(data: Bytes) -> Ints:
         np.logical_and(held, some, out=held)
         np.equal(here, ord("\n"), out=some)
         np.logical_or(held, some, out=held)
-        places = held.nonzero()[0]
-        places += begin
-        found.append(places)
-    if not found:
-        return np.zeros(0, np.int64)
-    starts = np.concatenate(found)
-    starts += data[starts] == ord(".")
-    starts += 1
-    return starts[data[starts] > LAST_SIGN]
+        starts = held.nonzero()[0]
+        starts += here[starts] == ord(".")
+        starts += begin + 1
+        starts = starts[data[starts] > LAST_SIGN]
+        found.append(starts)
+        keys.append(words[starts] * _MIX[0] ^ words[starts + 8] * _MIX[1])  # while these bytes are near
+    return np.concatenate(found), np.concatenate(keys)
 
 
 def _echoing(block: Block, texts: Texts, chosen: Ints) -> dict[int, list[int]]:
@@ -107,6 +114,8 @@ def _echoing(block: Block, texts: Texts, chosen: Ints) -> dict[int, list[int]]:
             probes.append(closes[message])
         for place in probes:
             tail = raw[place - PROBE - 2 : place - 2]  # a newline or full stop may end the loop
+            if raw.find(tail, max(begin, place - PROBE - 2 - NEAR), place - 3) < 0:
+                continue  # nearly always, and soon told
             if raw.count(tail, max(begin, place - BEFORE), place) >= ECHOES:
                 found.setdefault(message, []).append(place - PROBE - 2)
     return found
@@ -115,7 +124,7 @@ def _echoing(block: Block, texts: Texts, chosen: Ints) -> dict[int, list[int]]:
 def _loop(texts: Texts, message: int, places: list[int]) -> str | None:
     """The beginning of what is repeated at one of `places` in a message, or None."""
     raw, begin, end = texts.raw, int(texts.ends[message]), int(texts.ends[message + 1])
-    for place in places[:8]:
+    for place in places:
         if (unit := _unit(raw, begin, end, place)) is not None:
             return unit[:60].decode(errors="replace")
     for place in places[:2]:

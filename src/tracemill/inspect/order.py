@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from tracemill.inspect.tally import Kinds, Tally
-from tracemill.reading.pieces import Piece
+from tracemill.reading.batch import Piece
 
 LEAST_ROWS = 200
 HEAD = 0.1

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
-from typing import TYPE_CHECKING
+from typing import Any
 
-from tracemill.inspect.sketch import Sketch
-from tracemill.legible import printable
+from tracemill.legible import how_many, printable
 
-if TYPE_CHECKING:
-    from tracemill.inspect.findings import CheckResult, ValidationReport
+Told = Mapping[str, Any]
+"""A part of the report as JSON has it."""
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -26,67 +25,72 @@ summary { cursor: pointer; }
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def page(report: ValidationReport) -> str:
-    """The whole page."""
-    verdict = "Nothing is over its limit." if report.ok else "Some findings are over their limit."
-    splits = _table(("split", "rows"), ((name, f"{count:,}") for name, count in report.splits.items()))
-    metrics = report.article.items()
+def page(report: Told) -> str:
+    """The whole page.
+
+    Args:
+        report: As `ValidationReport.to_json` gives it: the page and the JSON never differ.
+    """
+    verdict = "Nothing is over its limit." if report["ok"] else "Some findings are over their limit."
+    splits = _table(("split", "rows"), ((name, f"{count:,}") for name, count in report["splits"].items()))
     body = [
-        f"<h1>{_safe(report.data)}</h1>",
-        f"<p>{report.rows:,} rows in {report.files:,} files; {report.bad:,} lines that are no rows. <b>{verdict}</b></p>",
+        f"<h1>{_safe(report['data'])}</h1>",
+        f"<p>{how_many(report['rows'], 'row')} in {how_many(report['files'], 'file')}; lines that are no rows:"
+        f" {report['bad']:,}. <b>{verdict}</b></p>",
+        f"<p>Not looked for: {', '.join(report['left_out'])}.</p>" if report["left_out"] else "",
         "<h2>Findings</h2>",
-        *map(_finding, report.findings),
-        "" if report.findings else "<p>None.</p>",
+        *map(_finding, report["findings"]),
+        "" if report["findings"] else "<p>None.</p>",
         "<h2>Splits</h2>",
         splits,
         "<h2>Lengths</h2>",
-        *(_lengths(split, parts) for split, parts in report.lengths.items()),
+        *(_lengths(split, parts) for split, parts in report["lengths"].items()),
         "<h2>The article's metrics</h2>",
-        _table(
-            ("metric", "value"), ((k, "-" if v is None else f"{v:,.2f}".rstrip("0").rstrip(".")) for k, v in metrics)
-        ),
+        _table(("metric", "value"), ((name, _number(value)) for name, value in report["article"].items())),
         "<h2>Labels</h2>",
         *(
             f"<h3>{_safe(label)}</h3>" + _table(("value", "rows"), ((v, f"{n:,}") for v, n in counts.items()))
-            for label, counts in report.values.items()
+            for label, counts in report["values"].items()
         ),
     ]
     head = (
         f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        f'<meta name="viewport" content="width=device-width"><title>{_safe(report.data)}</title><style>{_STYLE}</style>'
+        f'<meta name="viewport" content="width=device-width"><title>{_safe(report["data"])}</title>'
+        f"<style>{_STYLE}</style>"
     )
     return f'<!doctype html><html lang="en"><head>{head}</head><body>\n' + "\n".join(body) + "\n</body></html>\n"
 
 
-def _finding(finding: CheckResult) -> str:
-    over = " over" if finding.over else ""
+def _finding(finding: Told) -> str:
+    over = " over" if finding["over"] else ""
     rows = (
         f"<tr><td><code>{_safe(example['uuid'])}</code></td><td>{_safe(example['place'])}</td>"
         f"<td>{_safe(example['evidence'])}</td></tr>"
-        for example in finding.examples
+        for example in finding["examples"]
     )
-    splits = ", ".join(f"{_safe(name)} {count:,}" for name, count in finding.splits.items())
+    splits = ", ".join(f"{_safe(name)} {count:,}" for name, count in finding["splits"].items())
+    share = "" if finding["of"] == "dataset" else f" ({finding['share']:.3%}, limit {finding['limit']:.3%})"
     return (
-        f'<details{" open" if finding.over else ""}><summary class="{finding.level}{over}">'
-        f"<code>{finding.name}</code> {finding.count:,} ({finding.share:.3%}, limit {finding.limit:.3%})"
-        f" - {_safe(finding.meaning)}</summary><p>{splits}</p><table><tr><th>uuid</th><th>place</th><th>evidence</th></tr>"
-        f"{''.join(rows)}</table></details>"
+        f'<details{" open" if finding["over"] else ""}><summary class="{finding["level"]}{over}">'
+        f"<code>{finding['check']}</code> {finding['count']:,}{share} - {_safe(finding['meaning'])}</summary>"
+        f"<p>{splits}</p><table><tr><th>uuid</th><th>place</th><th>evidence</th></tr>{''.join(rows)}</table></details>"
     )
 
 
-def _lengths(split: str, parts: dict[str, Sketch]) -> str:
+def _lengths(split: str, parts: Mapping[str, Told]) -> str:
     lines = []
-    for part, sketch in parts.items():
-        quantiles = (f"{sketch.quantile(share):,}" for share in (0.05, 0.5, 0.95, 0.99))
-        lines.append((part, f"{sketch.count:,}", f"{sketch.mean:,.1f}", *quantiles, f"{sketch.most:,}"))
+    for part, told in parts.items():
+        quantiles = (f"{told['quantiles'][share]:,}" for share in ("0.05", "0.5", "0.95", "0.99"))
+        lines.append((part, f"{told['count']:,}", f"{told['mean']:,.1f}", *quantiles, f"{told['most']:,}"))
     heads = ("characters", "texts", "mean", "5 %", "median", "95 %", "99 %", "most")
-    bars = "".join(f"<h4>{_safe(part)}</h4>{_histogram(sketch)}" for part, sketch in parts.items() if sketch.count)
-    name = _safe(split) or "all splits"
-    return f"<details><summary>{name}</summary>{_table(heads, lines)}{bars}</details>"
+    bars = "".join(
+        f"<h4>{_safe(part)}</h4>{_histogram(told['histogram'])}" for part, told in parts.items() if told["count"]
+    )
+    return f"<details><summary>{_safe(split)}</summary>{_table(heads, lines)}{bars}</details>"
 
 
-def _histogram(sketch: Sketch) -> str:
-    bars = sketch.histogram()
+def _histogram(bars: Iterable[tuple[int, int, int]]) -> str:
+    bars = [*bars]
     most = max((count for _, _, count in bars), default=1)
     rows = (
         f'<tr><td class="n">{low:,} to {high - 1:,}</td><td class="n">{count:,}</td>'
@@ -94,6 +98,10 @@ def _histogram(sketch: Sketch) -> str:
         for low, high, count in bars
     )
     return f"<table>{''.join(rows)}</table>"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
 def _table(heads: Iterable[str], lines: Iterable[Iterable[str]]) -> str:

@@ -15,10 +15,11 @@ from tracemill.inspect.block import Block, Ints
 from tracemill.inspect.duplicates import Spill, hashes
 from tracemill.inspect.languages import mismatches
 from tracemill.inspect.loops import loops
-from tracemill.inspect.tally import EXAMPLES, Article, Example, Tally
+from tracemill.inspect.tally import EXAMPLES, Article, Example, Tally, damage_of
 from tracemill.legible import one_line
+from tracemill.reading.batch import BadRow, Batch, Piece
 from tracemill.reading.filters import languages_of
-from tracemill.reading.pieces import BadRow, Batch, Piece, batches
+from tracemill.reading.pieces import batches
 
 COLUMNS = (
     *("messages", "uuid", "license", "generator", "version", "category", "reasoning", "tools", "metadata"),
@@ -33,7 +34,7 @@ class Validator:
 
     Args:
         fine: Tell of what kind the rows of each batch are, not only those of each piece.
-        spills: Where hashes of "uuid" and "prompt" are left.
+        spills: Where hashes of "uuid" and "prompt" are left; empty where nobody asks for duplicates.
         benchmark: Hashes of 13 words in a row, sorted; None where there is nothing to compare with.
     """
 
@@ -50,7 +51,7 @@ class Validator:
                     row += batch.rows.num_rows
             except DataError as exc:
                 shard = piece.shard
-                example: Example = (number, row, "", shard.name, one_line(exc, 300))
+                example: Example = (number, row, "", shard.name, damage_of(shard.name, exc))
                 tally.found("file_unreadable", shard.split, 1, [example])
         if not self.fine and tally.kinds:
             tally.kinds = [_together(tally.kinds)]
@@ -77,7 +78,8 @@ class Validator:
                 evidence = held[row] if isinstance(held, dict) else ""
                 examples.append((number, begun + row, uuids[row].as_py() or "", batch.place(row), evidence))
             tally.found(check, split, len(places), examples)
-        self._spill(block, number, begun, found)
+        if self.spills:
+            self._spill(block, number, begun, found)
         for label in LABELS:
             tally.value(label, _counted(block.texts(label)))
         tally.kinds.append((number, begun, block.rows, _kinds(block)))

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tracemill.errors import DataError
 from tracemill.inspect.counting import DIMENSIONS, MEASURES, check_tokenizer
 from tracemill.inspect.crew import SMALL, answers, worker_count
 from tracemill.inspect.published import Published, most_like
 from tracemill.inspect.worker import work
-from tracemill.legible import one_line
+from tracemill.legible import how_many, one_line
+from tracemill.reading.batch import Piece
 from tracemill.reading.dataset import located
 from tracemill.reading.filters import Wanted, pick_splits
 from tracemill.reading.pieces import pieces
@@ -73,8 +75,9 @@ class StatsReport:
         """The report for a terminal."""
         tokens = f", {self.total.tokens:,} tokens" if self.total.tokens else ""
         out = [
-            f"{self.data}: {self.total.rows:,} rows in {self.files:,} files, {self.total.bytes:,} bytes of text,"
-            f" {self.total.characters:,} characters{tokens}; {self.bad:,} lines that are no rows"
+            f"{self.data}: {how_many(self.total.rows, 'row')} in {how_many(self.files, 'file')},"
+            f" {self.total.bytes:,} bytes of text, {self.total.characters:,} characters{tokens};"
+            f" lines that are no rows: {self.bad:,}"
         ]
         out += [f"  not read: {one_line(text, 200)}" for text in self.damage]
         for dimension, lines in self.tables.items():
@@ -117,16 +120,20 @@ def stats(
         workers: Processes; 0 is this one alone.
     Raises:
         UsageError: There is no such data or split.
-        DataError: A file cannot even be opened.
+        DataError: There is no file of data in it.
         MissingExtra: A tokenizer is given, and the library `tokenizers` is not installed.
     """
     check_tokenizer(tokenizer)
     shards = pick_splits(located(data, revision), split)
-    found = [piece for shard in shards for piece in pieces(shard)]
+    cells: dict[tuple[str, ...], list[int]] = {}
+    bad, damage, found, shut = 0, dict[int, str](), list[Piece](), list[str]()
+    for shard in shards:
+        try:
+            found += pieces(shard)
+        except DataError as exc:
+            shut.append(one_line(exc, 300))
     size = sum(path.stat().st_size for path in {piece.shard.path for piece in found})
     count = 0 if workers is None and size < SMALL else worker_count(workers)
-    cells: dict[tuple[str, ...], list[int]] = {}
-    bad, damage = 0, {}
     for number, answer in answers({"do": "count", "tokenizer": tokenizer}, found, count, work):
         if "died" in answer:
             damage[number] = f"{found[number].shard.name}: reading it ended the process ({answer['died']})"
@@ -141,7 +148,7 @@ def stats(
     published = most_like({key[0] for key in cells})
     tables = {name: _table(cells, place, name, published) for place, name in enumerate(DIMENSIONS)}
     total = [sum(counts[place] for counts in cells.values()) for place in range(len(MEASURES))]
-    told = [damage[number] for number in sorted(damage)]
+    told = [*shut, *(damage[number] for number in sorted(damage))]
     return StatsReport(str(data), len(shards), Line("", *total), bad, told, tables, published)
 
 

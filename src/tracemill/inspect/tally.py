@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tracemill.errors import DataError
 from tracemill.inspect.sketch import Sketch, unpack
+from tracemill.legible import one_line
 
 EXAMPLES = 5
 """Kept of each finding: those that come first in the data."""
@@ -17,6 +19,11 @@ OTHER = "(other)"
 
 Example = tuple[int, int, str, str, str]
 """(piece, row in it, uuid, place, evidence): sorts as the data does."""
+
+
+def damage_of(name: str, exc: DataError) -> str:
+    """What is said of a damaged file beside its name."""
+    return one_line(str(exc).removeprefix(name).lstrip(":, "), 300)
 
 
 @dataclass(slots=True)

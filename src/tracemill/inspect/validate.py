@@ -16,17 +16,20 @@ from tracemill.inspect.duplicates import ROW_BITS, later_ones
 from tracemill.inspect.files import check_files
 from tracemill.inspect.findings import ValidationReport, made_report
 from tracemill.inspect.order import order_effects
-from tracemill.inspect.tally import EXAMPLES, Example, Tally, unpacked
+from tracemill.inspect.tally import EXAMPLES, Example, Tally, damage_of, unpacked
 from tracemill.inspect.worker import work
-from tracemill.legible import did_you_mean, one_line, quoted
+from tracemill.legible import did_you_mean, quoted
+from tracemill.reading.batch import Piece
 from tracemill.reading.dataset import located
 from tracemill.reading.filters import Wanted, pick_splits
-from tracemill.reading.pieces import Piece, batches, pieces
+from tracemill.reading.pieces import batches, pieces
 from tracemill.reading.shards import Shard
 from tracemill.storage.fs import REAL, Fs
 
 LIMITS: dict[str, float] = {"error": 0.0, "warning": 1.0, "note": 1.0}
 """The share of rows (or files) above which the answer is no, by level, where the caller sets none."""
+SPILLED = {"uuid": "uuid_duplicate", "prompt": "prompt_duplicate"}
+"""Checks that need all rows, by what is hashed of each."""
 FINE_PIECES = 64
 """With more pieces than these, of what kind rows are is told by piece, not by batch."""
 
@@ -40,6 +43,7 @@ def validate(
     split: Wanted = None,
     limits: Mapping[str, float] | None = None,
     against: Sequence[str | Path] = (),
+    duplicates: bool = True,
     workers: int | None = None,
     revision: str | None = None,
     progress: Progress | None = None,
@@ -52,34 +56,43 @@ def validate(
         limits: The share above which a finding makes `report.ok` false: by check, or for a level ("error", "warning",
             "note"). By default no error is allowed, and any number of warnings.
         against: Benchmarks; prompts that hold 13 words in a row of one are found.
+        duplicates: Look for rows whose uuid or prompt an earlier one has, which takes 32 bytes a row in TMPDIR.
         workers: Processes; 0 is this one alone. By default cores, at most 4, and none for little data.
     Raises:
         UsageError: There is no such data, split, or check.
-        DataError: There is no data in it at all.
+        DataError: There is no file of data in it.
     """
     allowed = _allowed(limits or {})
     shards = pick_splits(located(data, revision), split)
     tally = Tally()
     check_files(shards, tally)
-    found = _pieces(shards, tally)
+    found, told = _pieces(shards, tally)
     with tempfile.TemporaryDirectory(prefix="tracemill-validate-") as place:
         scratch = Path(place)
         job = {
             "do": "validate",
-            "spill": place,
+            "spill": place if duplicates else None,
             "fine": len(found) <= FINE_PIECES,
             "benchmark": _benchmark(against, scratch),
         }
         for number, answer in _all_answers(job, found, workers, progress):
+            name = found[number].shard.name
             if "died" in answer:
+                told.add(name)
                 _died(tally, found[number], number, answer["died"])
             else:
-                tally.merge(unpacked(answer))
+                part = unpacked(answer)
+                if part.rows.total() or part.bad.total() or part.findings:
+                    told.add(name)
+                tally.merge(part)
         tally.kinds.sort(key=lambda kind: kind[:2])
         order_effects(tally, found)
-        for kind, check in (("uuid", "uuid_duplicate"), ("prompt", "prompt_duplicate")):
+        for kind, check in SPILLED.items() if duplicates else ():
             _duplicates(tally, check, sorted(scratch.glob(f"{kind}-*")), found)
-    return made_report(str(data), tally, len(shards), allowed)
+    for shard in shards:
+        if shard.name not in told:
+            tally.found("file_empty", shard.split, 1, [(-1, 0, "", shard.name, "")])
+    return made_report(str(data), tally, len(shards), allowed, () if duplicates else tuple(SPILLED.values()))
 
 
 def measure(
@@ -116,20 +129,24 @@ def _allowed(limits: Mapping[str, float]) -> dict[str, float]:
     for name, share in limits.items():
         known = [*LIMITS, *CHECKS]
         if name not in known:
-            raise UsageError(f"there is no check {quoted(name)}.{did_you_mean(name, known)}")
+            near = did_you_mean(name, known) or f" There are the levels {', '.join(LIMITS)}, and {', '.join(CHECKS)}."
+            raise UsageError(f"there is no check {quoted(name)}.{near}")
         if not 0 <= share <= 1:
             raise UsageError(f"the limit of {name} is {share}; it is a share between 0 and 1")
     return {**LIMITS, **limits}
 
 
-def _pieces(shards: Iterable[Shard], tally: Tally) -> list[Piece]:
+def _pieces(shards: Iterable[Shard], tally: Tally) -> tuple[list[Piece], set[str]]:
+    """(all pieces, the names of files that cannot be opened, which are findings)."""
     found: list[Piece] = []
+    closed: set[str] = set()
     for shard in shards:
         try:
             found += pieces(shard)
         except DataError as exc:
-            tally.found("file_unreadable", shard.split, 1, [(-1, 0, "", shard.name, one_line(exc, 300))])
-    return found
+            closed.add(shard.name)
+            tally.found("file_unreadable", shard.split, 1, [(-1, 0, "", shard.name, damage_of(shard.name, exc))])
+    return found, closed
 
 
 def _benchmark(against: Sequence[str | Path], scratch: Path, fs: Fs = REAL) -> str | None:

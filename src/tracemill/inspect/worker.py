@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tracemill.errors import TracemillError
 from tracemill.inspect.crew import Answer, Job, unpack_piece
-from tracemill.reading.pieces import Piece
+from tracemill.reading.batch import Piece
 
 if TYPE_CHECKING:
     from tracemill.inspect.rows import Validator
@@ -57,12 +57,11 @@ def work(job: Job, number: int, piece: Piece) -> Answer:
 
 
 @lru_cache(maxsize=1)
-def _validator(spill: str, fine: bool, benchmark: str | None) -> Validator:
+def _validator(spill: str | None, fine: bool, benchmark: str | None) -> Validator:
     from tracemill.inspect.duplicates import Spill
     from tracemill.inspect.rows import Validator
 
-    place = Path(spill)
-    spills = {kind: Spill(place / f"{kind}-{os.getpid()}") for kind in ("uuid", "prompt")}
+    spills = {kind: Spill(Path(spill) / f"{kind}-{os.getpid()}") for kind in ("uuid", "prompt")} if spill else {}
     if benchmark is None:
         return Validator(fine, spills)
     from tracemill.inspect.contamination import read

@@ -92,6 +92,34 @@ class Register(Model):
         return [found.group() for mark in self.wrong for found in re.finditer(mark.pattern, text)]
 
 
+Unit = tuple[str, str, str, str]
+"""A measure as English says it, one and many, and the metric one that stands in for it: mile, miles, kilometer, kilometers."""
+
+
+class Currency(Model):
+    """Money, as English writes it: a text is adapted before it is translated."""
+
+    sign: Sign
+    one: Annotated[str, Field(min_length=1)]
+    many: Annotated[str, Field(min_length=1)]
+    cents: bool = True
+    """Whether it has hundredths; where it has none, amounts with cents stay as they are."""
+
+
+class Culture(Model):
+    """What stories for readers of this language are made of, as English writes it; see `translate.localise`."""
+
+    she: tuple[str, ...] = ()
+    """Given names of women, and of men: what is looked for in the source's file, what is put instead in the target's.
+    Names that are words too, such as Mark or Grace, are left out."""
+    he: tuple[str, ...] = ()
+    currency: Currency | None = None
+    metric: bool = False
+    """Whether customary measures become metric ones."""
+    units: dict[str, tuple[Unit, ...]] = {}
+    """Of the source: its measures, by what they measure."""
+
+
 class Language(Model):
     """One language. `tracemill.languages.data` holds those that we ship."""
 
@@ -123,6 +151,8 @@ class Language(Model):
     prompt: tuple[str, ...] = ()
     """Sentences that are added to the request of a translator."""
     register_: Annotated[Register | None, Field(alias="register")] = None
+    culture: Culture | None = None
+    """Left out: rows are not adapted to it."""
 
     @model_validator(mode="after")
     def _sorted(self) -> Self:

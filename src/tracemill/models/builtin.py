@@ -51,6 +51,7 @@ _ENDINGS = (
     "Therefore, the answer is \\boxed{{{}}}.",
     "Final answer: \\boxed{{{}}}",
 )
+_INTROS = ("", "Let us see.", "Gladly.", "Here is how I would do it.", "This can be done as follows.")
 _OUTROS = ("", "I hope that helps!", "Is there anything else that I can do?", "Tell me if you want it otherwise.")
 _BEFORE_CALLS = ("", "One moment, please.", "Let me see.", "I am looking into it.")
 _JUDGED = re.compile(r"^(case-[0-9a-f]{24})\n(\{.*\})\n\1$", re.MULTILINE)
@@ -223,23 +224,26 @@ def _answer(request: Request, found: Problem | None, slip: str | None) -> tuple[
     if found is None:
         return "I see no problem here of a kind that I know how to solve.", CANNOT, []
     style = int.from_bytes(sha256(canonical(["style", request.seed])).digest()[:8], "big")
-    chat = False
+    category = "math"
     if isinstance(found, Found):
         worked, closing = _solved(found, slip, style)
     else:
-        worked, closing = (found.wrong(style) if slip == "wrong" else found.worked()), ""
-        chat = found.form.category in ("chat", "tool_calling")
+        worked, closing = (found.wrong(style) if slip == "wrong" else found.worked(style // 1024)), ""
+        category = found.form.category
     steps = [_lead(style, at, len(worked.steps)) + step for at, step in enumerate(worked.steps)]
     facts = [f"- {fact}" for fact in worked.facts]
     check = [f"{_CHECKS[style // 64 % len(_CHECKS)]} {worked.check}"] if worked.check else []
     trace = "\n".join([_OPENINGS[style % len(_OPENINGS)], *facts, *steps, *check, *filter(None, [closing])])
     if worked.calls:
         return trace, _BEFORE_CALLS[style // 16 % len(_BEFORE_CALLS)], _calls(request, worked)
-    if chat:
-        return trace, "\n\n".join(filter(None, [worked.ending, _OUTROS[style // 16 % len(_OUTROS)]])), []
-    if request.reasoning == "on":
-        return trace, "\n\n".join([" ".join(worked.steps[-2:]), worked.ending]), []
-    return trace, "\n\n".join([*steps, worked.ending]), []
+    intro, outro = _INTROS[style // 4096 % len(_INTROS)], _OUTROS[style // 16 % len(_OUTROS)]
+    said = [" ".join(worked.steps[-2:])] if request.reasoning == "on" else steps
+    told = {
+        "tool_calling": [worked.ending, outro],
+        "chat": [intro, worked.ending, outro],
+        "code": [intro, *said, worked.ending, outro],
+    }.get(category, [intro, *said, worked.ending])
+    return trace, "\n\n".join(filter(None, told)), []
 
 
 def _solved(found: Found, slip: str | None, style: int) -> tuple[Worked, str]:

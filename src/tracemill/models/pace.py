@@ -12,8 +12,10 @@ import random
 import time
 
 START = 64
+BELIEVED = 0.25
+"""Of the limit that the recipe sets, what is sent at once where that is more: whoever asks for 1,024 knows the endpoint."""
 STEEP = 3.0
-"""What each reply adds to the limit in slow start: 1,024 in flight are reached in two rounds, which a short run feels."""
+"""What each reply adds to the limit in slow start: any limit above 256 is reached in one round, which a short run feels."""
 CUT = 0.5
 """Of the limit, what is left at least when a round showed far too much."""
 STEP_BACK = 0.9
@@ -44,7 +46,7 @@ class Pace:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.limit = float(min(START, most))
+        self.limit = float(min(max(START, BELIEVED * most), most))
         self.in_flight = 0
         self.hold_until = 0.0
         self.noise = 0.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tracemill.errors import RecipeError
-from tracemill.models.builtin import BuiltinTeacher, Slips
 from tracemill.models.endpoint import Endpoint
 from tracemill.models.line_sender import LineSender
 from tracemill.models.pace import Pace
@@ -79,6 +78,8 @@ def _share(most: int, worker: int, workers: int) -> int:
 def _sender(recipe: Recipe, name: str, url: str) -> Sender:
     teacher = recipe.teachers[name]
     if url == BUILT_IN:
+        from tracemill.models.builtin import BuiltinTeacher, Slips  # with it come all exercises
+
         return BuiltinTeacher(Slips(**teacher.slips.model_dump()), seed=recipe.seed)
     if teacher.reads_lines:
         return LineSender(_apertium(recipe))

@@ -185,6 +185,9 @@ def _exclusion(facts: CardFacts) -> list[str]:
     ]
 
 
+NOBODY = "No model was asked: what a memory of translations has is all that was translated."
+
+
 def _translation(facts: CardFacts) -> list[str]:
     """What translation lost, beside the article's table; nothing where nothing was translated."""
     cells = exclusion(facts.ledger)
@@ -210,7 +213,7 @@ def _translation(facts: CardFacts) -> list[str]:
         "",
         f"Prompts and answers were translated from {escape(wanted.source)} segment by segment; {kept}, "
         "formulas and addresses are those of the originals, byte for byte. Each segment had to pass every gate, and was "
-        f"asked for again where it did not. Models by language: {escape(routes)}.",
+        f"asked for again where it did not. {f'Models by language: {escape(routes)}.' if routes else NOBODY}",
         "",
         "Rows that were lost, of rows and of bytes; the last column is what the article on NVIDIA's Post-Training Dataset "
         "v2 tells of the same cell, in bytes.",

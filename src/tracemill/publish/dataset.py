@@ -35,6 +35,8 @@ WHY = {"rejected": ("stage", "reason"), "failed": ("error_class",)}
 """Columns that tell why a row is in `rejected/` or `failed/`."""
 
 
+MOST_OPEN = 32
+"""Splits that are written at once."""
 MOST_KINDS, OTHER = 2000, "(other)"
 """Kinds of rows that card and attribution tell apart. Foreign rows may each name another model; memory must not grow with
 them."""
@@ -53,7 +55,7 @@ def _add_kinds(counted: Counter[Any], table: pa.Table, columns: tuple[str, ...])
 class Counts:
     """What card and attribution count, over the rows that are published."""
 
-    READ: ClassVar = (*COLUMNS, "source", "usage", "uuid", "prompt_key")
+    READ: ClassVar = (*COLUMNS, "source", "usage", "uuid", "prompt_key", "parent_uuid")
     """All that is read of a row to count it, but for `WHY`."""
 
     rows: Counter[tuple[str, str, str, str, str, str]] = field(default_factory=Counter)
@@ -175,13 +177,7 @@ def publish(
     fs.mkdir(paths.objects)
     counts = Counts()
     ledger = whole_ledger(gathered, notes)
-    splits: dict[str, _Split] = {}
-    for table in unit_tables(units, notes, "kept"):
-        counts.add("kept", table, gone)
-        for name, rows in _by_split(table):
-            if name not in splits:
-                splits[name] = _Split(paths, name, _schema(recipe), recipe, fs)
-            splits[name].write(_in_layout(rows, recipe), gone.mask(rows))
+    splits = _kept(paths, recipe, units, notes, counts, gone, fs)
     rejected = _Split(paths, "rejected", REJECTED_SCHEMA, recipe, fs)
     for table in bad_tables(bad_lines, recipe):
         rejected.write(counts.without("rejected", table, gone))
@@ -192,13 +188,41 @@ def publish(
     for table in unit_tables(units, notes, "failed"):
         counts.add("failed", table, gone)
         failed.write(table, gone.mask(table))
-    for split in (*splits.values(), rejected, failed):
-        split.finish()
+    rejected.finish()
+    failed.finish()
     crash_point("publish.written")
     files = [entry for name in sorted(splits) for entry in splits[name].entries("data", split=name)]
     files += [*rejected.entries("rejected"), *failed.entries("failed")]
     named = publication(recipe, fingerprint, notes, stones)
     return commit_dataset(paths, recipe, fingerprint, named, list(inputs), counts, ledger, files, fs)
+
+
+def _kept(
+    paths: RunPaths, recipe: Recipe, units: UnitStore, notes: list[UnitNote], counts: Counts, gone: Gone, fs: Fs
+) -> dict[str, _Split]:
+    """The rows that are kept, written by split. Each open file holds a row group in memory, and there may be a split for
+    each of many languages: so at most `MOST_OPEN` are written in one walk through the units.
+    """
+    done: dict[str, _Split] = {}
+    left = True
+    while left:
+        counting, left = not done, False
+        now: dict[str, _Split] = {}
+        for table in unit_tables(units, notes, "kept"):
+            if counting:
+                counts.add("kept", table, gone)
+            for name, rows in _by_split(table):
+                if name in done:
+                    continue
+                if name not in now and len(now) == MOST_OPEN:
+                    left = True
+                    continue
+                split = now.setdefault(name, _Split(paths, name, _schema(recipe), recipe, fs))
+                split.write(_in_layout(rows, recipe), gone.mask(rows))
+        for split in now.values():
+            split.finish()
+        done |= now
+    return done
 
 
 def whole_ledger(gathered: Ledger, notes: Iterable[UnitNote]) -> Ledger:

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator
 import pyarrow as pa
 
 from tracemill.errors import DataError
+from tracemill.reading.batch import BATCH_ROWS, Batch, Piece
 from tracemill.reading.columns import unified, wanted
-from tracemill.reading.pieces import BATCH_ROWS, Batch, Piece
 
 
 def batches(piece: Piece, columns: Collection[str]) -> Iterator[Batch]:

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from tracemill.errors import UsageError
 from tracemill.reading import columns as names
+from tracemill.reading.batch import Batch, sized
 from tracemill.reading.filters import Filters, Wanted, filters, means_training, pick_splits
-from tracemill.reading.pieces import Batch, batches, pieces
+from tracemill.reading.pieces import batches, pieces
 from tracemill.reading.shards import Shard, find
 
 if TYPE_CHECKING:
@@ -92,10 +93,16 @@ class Dataset:
         """The names of the splits, sorted."""
         return sorted({shard.split for shard in self.shards})
 
+    def __repr__(self) -> str:
+        told = "".join(f", {name}={sorted(values)}" for name, values in self.filters.values.items())
+        return f"Dataset({self.called!r}, splits={self.splits}, files={len(self.shards)}{told})"
+
     def __getitem__(self, which: str | int) -> Any:
         """A split by its name, or a row by its number. "train" is all rows where no split is called so, but for those whose
         prompt was withheld.
         """
+        if not isinstance(which, (str, int)):
+            raise UsageError(_not_a_place(which))
         if isinstance(which, str):
             shards = tuple(pick_splits(list(self.shards), which))
             chosen = replace(self.filters, prompted=self.filters.prompted or means_training(which))
@@ -162,13 +169,15 @@ class Dataset:
         for shard in self.shards:
             if not self.filters.shard_may_pass(shard):
                 continue
+            # Whether a line is a row must not depend on which columns are asked for.
+            read = names.SCHEMA.names if shard.kind == "jsonl" else all_columns
             for piece in pieces(shard):
                 if first and shard.kind == "parquet" and not self._any_passes(piece, first):
                     continue
-                for batch in batches(piece, all_columns, turn_fields):
+                for batch in batches(piece, read, turn_fields):
                     self.skipped.update(bad.reason for bad in batch.bad)
                     kept = self._kept(batch)
-                    batch.rows = kept.select(list(columns)) if deciding else kept
+                    batch.rows = kept.select(list(columns)) if list(columns) != list(read) else kept
                     if batch.rows.num_rows or batch.bad:
                         yield batch
 
@@ -225,21 +234,7 @@ class Dataset:
             yield pa.RecordBatch.from_arrays([*batch.rows.columns, split], schema=schema)
 
 
-def sized(parts: Iterator[pa.RecordBatch], size: int, schema: pa.Schema) -> Iterator[pa.Table]:
-    """`parts` cut anew into tables of `size` rows, the last with what is left. Raises UsageError if size < 1."""
-    if size < 1:
-        raise UsageError(f"batches({size}): a batch has at least one row")
-    held: list[pa.RecordBatch] = []
-    rows = 0
-    for part in parts:
-        begun = 0
-        while begun < part.num_rows:
-            piece = part.slice(begun, size - rows)
-            held.append(piece)
-            rows += piece.num_rows
-            begun += piece.num_rows
-            if rows == size:
-                yield pa.Table.from_batches(held, schema=schema)
-                held, rows = [], 0
-    if rows:
-        yield pa.Table.from_batches(held, schema=schema)
+def _not_a_place(which: object) -> str:
+    """What is said to somebody who asks for neither a split nor a row, such as for a slice."""
+    told = f"[{which.start or 0}:{'' if which.stop is None else which.stop}]" if isinstance(which, slice) else which
+    return f"{told}: give the name of a split or the number of a row; batches(1000) gives rows by the thousand"

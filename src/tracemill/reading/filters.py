@@ -88,7 +88,7 @@ def filters(given: Mapping[str, Wanted]) -> Filters:
     for column, value in given.items():
         if value is None:
             continue
-        names = frozenset([value] if isinstance(value, str) else value)
+        names = frozenset([value] if isinstance(value, str) else value if isinstance(value, Iterable) else ())
         if not names or not all(isinstance(name, str) for name in names):
             raise UsageError(f"{column}={value!r}: give text, or several texts")
         if column == "reasoning" and not names <= {"on", "off"}:

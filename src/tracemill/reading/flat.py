@@ -14,10 +14,10 @@ No published row has these columns; they are taken from where they lie:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 import pyarrow as pa
@@ -26,11 +26,10 @@ from tracemill import think
 from tracemill.errors import UsageError
 from tracemill.layouts import from_layout
 from tracemill.legible import did_you_mean, quoted
+from tracemill.reading.batch import Batch, sized
 from tracemill.reading.filters import languages_of
 
 if TYPE_CHECKING:
-    from tracemill.reading.dataset import Dataset
-    from tracemill.reading.pieces import Batch
     from tracemill.record import Sample
 
 TEXT_COLUMNS = (
@@ -43,10 +42,25 @@ _IN_METADATA = ("difficulty", "topic", "expected_answer")
 _KEYS = {"difficulty": ("difficulty", "difficulty_level"), "topic": ("topic", "subject")}
 
 
+class Opened(Protocol):
+    """What the view needs of a dataset, which is a `Dataset`."""
+
+    @property
+    def tests(self) -> tuple[Callable[[dict[str, Any]], bool], ...]: ...
+
+    def passed(self, columns: Collection[str], turn_fields: Collection[str] = ()) -> Iterator[Batch]: ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[dict[str, Any]]: ...
+
+    def __getitem__(self, which: str | int) -> Any: ...
+
+
 class Flat:
     """The flat view of a dataset: iterate for dicts, or take `batches`. It reads only what its columns need."""
 
-    def __init__(self, dataset: Dataset, columns: Sequence[str] | None = None) -> None:
+    def __init__(self, dataset: Opened, columns: Sequence[str] | None = None) -> None:
         names = SCHEMA.names
         for name in columns or ():
             if name not in names:
@@ -72,14 +86,12 @@ class Flat:
         """A split of it by name, or one line by its number."""
         if isinstance(which, str):
             return Flat(self.dataset[which], self.columns)
-        row = self.dataset[which]
+        row = self.dataset[which]  # refuses what is neither
         made = flat_row(row)
         return {name: made[name] for name in self.columns}
 
     def batches(self, size: int = 1000) -> Iterator[pa.Table]:
         """Tables of `size` lines; the last one has what is left."""
-        from tracemill.reading.dataset import sized
-
         yield from sized(self._parts(), size, self.schema)
 
     def _parts(self) -> Iterator[pa.RecordBatch]:

@@ -16,8 +16,8 @@ import pyarrow as pa
 from tracemill.errors import DataError
 from tracemill.gather.lines import DAMAGE, MAX_LINE, open_file
 from tracemill.legible import one_line
+from tracemill.reading.batch import BATCH_BYTES, BATCH_ROWS, BadRow, Batch, Piece
 from tracemill.reading.columns import LLAMA, OTHER_NAMES, SCHEMA, TURN, TURNS, calls_of, json_text, llama_turns
-from tracemill.reading.pieces import BATCH_BYTES, BATCH_ROWS, BadRow, Batch, Piece
 from tracemill.reading.shards import Shard
 
 BOM = b"\xef\xbb\xbf"
@@ -114,11 +114,13 @@ def byte_lines(piece: Piece) -> Iterator[tuple[int, bytes | None]]:
         DataError: The file is damaged from there on.
     """
     place = 0
+    whole = piece.first == 0 and piece.last >= _length(piece.shard.path)
     try:
-        for place, line in _lines(piece, piece.first == 0 and piece.last >= _length(piece.shard.path)):
+        for place, line in _lines(piece, whole):
             yield place, line
     except DAMAGE as exc:
-        raise DataError(f"{piece.shard.name}, after {place:,}: {exc}; the file is damaged or was cut short") from exc
+        where = f"{piece.shard.name}, after {'line' if whole else 'byte'} {place:,}"
+        raise DataError(f"{where}: {exc}; the file is damaged or was cut short") from exc
 
 
 def _length(path: Path) -> int:

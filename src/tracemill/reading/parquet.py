@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from tracemill.errors import DataError
 from tracemill.legible import one_line
+from tracemill.reading.batch import BATCH_BYTES, BATCH_ROWS, BadRow, Batch, Piece
 from tracemill.reading.columns import SCHEMA, unified, wanted, without_conversation
 from tracemill.reading.filters import Filters
-from tracemill.reading.pieces import BATCH_BYTES, BATCH_ROWS, BadRow, Batch, Piece
 from tracemill.reading.shards import Shard
 
 BUFFER = 1 << 20
@@ -70,7 +70,7 @@ def _why_no_footer(path: Path, exc: Exception) -> str:
     if head[:4] == b"PAR1" and tail != b"PAR1":
         return f"the file ends at byte {size:,} without its footer: it was cut short; fetch it again"
     if head[:4] != b"PAR1":
-        return f"this is no Parquet file: it begins with {head[:8]!r}"
+        return f"this is no Parquet file: {f'it begins with {head[:8]!r}' if head else 'it is empty'}"
     return f"the footer cannot be read ({exc}): the file is damaged; fetch it again"
 
 

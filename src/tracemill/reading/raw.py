@@ -10,15 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tracemill.errors import DataError
+from tracemill.reading.batch import Piece
 from tracemill.reading.json_lines import byte_lines
-from tracemill.reading.pieces import Piece
 
 
-def raw_rows(piece: Piece, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+def raw_rows(piece: Piece, columns: Sequence[str] | None = None, *, holes: bool = False) -> Iterator[dict[str, Any]]:
     """Each row of a piece as a dict; lines that are no JSON objects are left out.
 
     Args:
         columns: Only these, where the form of the file allows to leave out others.
+        holes: An empty row for each line that is none, so that those behind it keep their position.
     Raises:
         DataError: The file is damaged.
     """
@@ -28,9 +29,11 @@ def raw_rows(piece: Piece, columns: Sequence[str] | None = None) -> Iterator[dic
             try:
                 row = orjson.loads(line) if line else None
             except orjson.JSONDecodeError:
-                continue
+                row = None
             if isinstance(row, dict):
                 yield row
+            elif holes:
+                yield {}
         return
     try:
         for batch in _batches(piece, columns):

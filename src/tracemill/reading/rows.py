@@ -16,11 +16,12 @@ from tracemill import identity
 from tracemill.errors import LossyConversion, RecipeError, TracemillError
 from tracemill.legible import one_line
 from tracemill.reading import columns as names
+from tracemill.reading.batch import Batch
 from tracemill.reading.dataset import located
 from tracemill.reading.filters import pick_splits
 from tracemill.reading.flat import to_sample
 from tracemill.reading.hub import fetched
-from tracemill.reading.pieces import Batch, batches, pieces
+from tracemill.reading.pieces import batches, pieces
 from tracemill.reading.raw import raw_rows
 from tracemill.reading.shards import Shard
 from tracemill.recipe import LANGUAGE, Rows

@@ -22,7 +22,7 @@ from tracemill.recipe.sources import (
     Rows,
 )
 from tracemill.recipe.teacher import DEFAULT_SAMPLING, MODES, USUAL_TRACE_FIELDS, Sampling, Slips, Teacher
-from tracemill.recipe.translate import Back, Gates, Ladder, Translate
+from tracemill.recipe.translate import Back, Gates, Ladder, Localise, Translate
 from tracemill.recipe.verify import ChoiceCheck, CodeCheck, Judge, ToolCheck, UnitCheck
 from tracemill.recipe.whole import MathCheck, Publish, Recipe, Verify
 
@@ -50,6 +50,7 @@ __all__ = [
     "Judge",
     "Ladder",
     "Limits",
+    "Localise",
     "MathCheck",
     "Model",
     "Only",

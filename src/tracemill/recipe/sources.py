@@ -9,8 +9,9 @@ from urllib.parse import parse_qsl
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from tracemill.code_task import Kind, Language
-from tracemill.recipe.parts import Category, Model, Slug, at_key, has_user_info
+from tracemill.recipe.parts import Category, Model, Plain, Slug, at_key, has_user_info
 from tracemill.recipe.presets import over_preset
+from tracemill.tool_schemas import malformed, tools_in
 
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,7}")
 """A language tag as in BCP 47, with few enough parts that a file can be named after it."""
@@ -120,6 +121,8 @@ class PromptFiles(Model):
     """For prompts that ask for code, in place of `fields.expected`."""
     expected_after: str | None = Field(default=None, min_length=1)
     """If set, the expected answer is what follows the last occurrence of this text (GSM8K: "####")."""
+    tools: tuple[Plain, ...] = ()
+    """Functions with JSON schemas that every prompt may call, where the rows declare none in `fields.tools`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -137,6 +140,19 @@ class PromptFiles(Model):
     @classmethod
     def _url(cls, value: str | None) -> str | None:
         return no_secret_in(value)
+
+    @field_validator("tools")
+    @classmethod
+    def _tools(cls, value: tuple[Plain, ...]) -> tuple[Plain, ...]:
+        for told in value:
+            tools = tools_in([told])
+            if not tools:
+                raise ValueError(
+                    f"{str(told)[:80]!r} is no function: it needs a `name`, and `parameters` as a JSON schema"
+                )
+            if why := malformed(tools[0]["function"]["parameters"]):
+                raise ValueError(f"{tools[0]['function']['name']}: {why}")
+        return tuple(tools_in(list(value)) or ())
 
     @model_validator(mode="after")
     def _mark_has_a_column(self) -> Self:

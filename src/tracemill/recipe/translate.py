@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from tracemill.recipe.parts import Model, Share, Slug, at_key
+from tracemill.recipe.parts import Category, Model, Share, Slug, at_key
 
 STAGE = "translate"
 """The stage of translations, in ledgers and rejected rows."""
@@ -68,6 +68,26 @@ class Back(Model):
     """Letters that a source must have before it is compared: of a word or two, a synonym leaves nothing."""
 
 
+class Localise(Model):
+    """Names, money and measures of a row are adapted to the readers of each language before it is translated, its trace
+    included. Numbers stay, so the answer does too, and must pass the row's own check again. What cannot be adapted
+    whole stays as it was, or drops the row where a part is left over.
+    """
+
+    teacher: Slug | None = None
+    """Who says what is put for what, once for each row and language; left out: the language files, for names that they
+    list."""
+    prompt: str = "localise"
+    """How the teacher is asked: the built-in prompt, or a template file."""
+    names: bool = True
+    """Whether given names become names of the language's file, of the same gender."""
+    money: bool = True
+    """Whether dollars become the currency of the language's file, at one to one."""
+    units: bool = True
+    """Whether feet become meters, and so on, at one to one; not where a row has two units of one kind, for then it may
+    convert one into the other."""
+
+
 class Translate(Model):
     """Rows in other languages: prompts and answers are translated, traces stay as they are."""
 
@@ -75,8 +95,11 @@ class Translate(Model):
     """Languages by their code, or paths of language files: [fr, es, my-language.yaml]."""
     source: str = "en"
     """Rows in this language are translated; others stay as they are."""
-    routes: Annotated[dict[str, tuple[Slug, ...]], BeforeValidator(_routes)] = Field(min_length=1)
-    """By language, or `default`: the teachers that translate, the first one first. They answer no prompts."""
+    categories: tuple[Category, ...] | None = None
+    """Rows of these categories alone are translated; left out: all are."""
+    routes: Annotated[dict[str, tuple[Slug, ...]], BeforeValidator(_routes)] = {}
+    """By language, or `default`: the teachers that translate, the first one first. They answer no prompts. Left out,
+    nobody is asked, and only what `memory` has is translated."""
     prompt: str = "nemotron-v2"
     """How a segment is put to a model: the name of a built-in prompt, or a template file."""
     granularity: Literal["line", "paragraph", "message"] = "line"
@@ -92,7 +115,8 @@ class Translate(Model):
     """By language: words that must be translated so wherever they occur."""
     memory: tuple[str, ...] = ()
     """Files with translations that are used before any model is asked: TMX, XLIFF or JSONL, as `--pairs` writes them;
-    the first that has a segment wins. Or directories of earlier runs, whose stored replies are used again."""
+    the first that has a segment wins. Or directories of earlier runs, whose stored replies are used again. `builtin`
+    stands for the sentences of generated word problems and their answers, in fr, es, de, it and ja."""
     languages: tuple[str, ...] = ()
     """Language files that add to ours, or take the place of one of the same code."""
     system: bool = False
@@ -101,6 +125,8 @@ class Translate(Model):
     """Whether reasoning traces are translated too; they stay as they are by default, as in Nemotron v2."""
     comments: bool = False
     """Whether comments and docstrings inside fenced code are translated."""
+    localise: Localise | None = None
+    """Whether, and how, rows are adapted to the readers of each language; left out: they are not."""
 
     @model_validator(mode="after")
     def _once(self) -> Self:
@@ -109,15 +135,26 @@ class Translate(Model):
             raise at_key("to", f"{twice[0]!r} is given twice")
         if self.source in self.to:
             raise at_key("to", f"{self.source!r} is the source's own language")
-        if DEFAULT not in self.routes and (lost := [code for code in self.to if code not in self.routes]):
+        if not self.routes and not self.memory:
+            raise at_key("routes", "nobody translates; name the teachers of a route, or a `memory`")
+        if (
+            self.routes
+            and DEFAULT not in self.routes
+            and (lost := [code for code in self.to if code not in self.routes])
+        ):
             raise at_key("routes", f"no model translates into {lost[0]!r}; add a route {lost[0]!r} or {DEFAULT!r}")
         return self
 
     def route(self, code: str) -> tuple[str, ...]:
         """The teachers that translate into a language, the first one first."""
-        return self.routes.get(code) or self.routes[DEFAULT]
+        return self.routes.get(code) or self.routes.get(DEFAULT, ())
+
+    def takes(self, category: str) -> bool:
+        """Whether rows about this are translated."""
+        return self.categories is None or category in self.categories
 
     def translators(self) -> frozenset[str]:
         """All teachers that translate."""
         back = () if self.back is None else (self.back.teacher,)
-        return frozenset((*back, *(name for route in self.routes.values() for name in route)))
+        local = (self.localise.teacher,) if self.localise is not None and self.localise.teacher is not None else ()
+        return frozenset((*back, *local, *(name for route in self.routes.values() for name in route)))

@@ -55,9 +55,10 @@ class Judge(Model):
     teacher: Slug
     """A teacher of the recipe, which then answers no prompts."""
     categories: tuple[Category, ...] = ("chat", "stem")
-    """Categories whose answers are judged, where no other check has decided."""
+    """Categories whose answers are judged, where no other check has decided; of code only explanations."""
     rubrics: dict[Category, str] = {}
-    """Rubric files by category, in YAML; the built-in ones are used for the others."""
+    """Rubric files by category, in YAML, or the name of a built-in one, such as `exercises`; a category that is left out
+    has the built-in one of its own name."""
     passing: int = Field(default=4, ge=1, le=5)
     """The least score, of 5, that passes."""
     canaries: int = Field(default=10, ge=5, le=200)

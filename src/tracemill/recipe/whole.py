@@ -123,6 +123,9 @@ class Recipe(Model):
         back = self.translate.back if self.translate else None
         if back is not None and back.teacher not in self.teachers:
             raise at_key("translate.back.teacher", f"there is no teacher {back.teacher!r} in `teachers`")
+        local = self.translate.localise if self.translate else None
+        if local is not None and local.teacher is not None and local.teacher not in self.teachers:
+            raise at_key("translate.localise.teacher", f"there is no teacher {local.teacher!r} in `teachers`")
         return self
 
     @model_validator(mode="after")
@@ -165,9 +168,10 @@ class Recipe(Model):
         else:
             for files in ("to", "source", "prompt", "languages", "memory"):
                 del whole["translate"][files]  # what stands in them the plan knows
-            for option in ("back", "traces", "comments"):
+            for option in ("back", "traces", "comments", "categories", "localise"):
                 if not getattr(self.translate, option):
                     del whole["translate"][option]
+            whole["translate"].get("localise", {}).pop("prompt", None)
         if self.refine is None:
             del whole["refine"]
         if self.judge is None:

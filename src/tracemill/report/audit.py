@@ -81,7 +81,7 @@ def audit(root: str | Path, *, quick: bool = False) -> AuditReport:
     paths, plan = open_plan(root)
     report = AuditReport(paths.root)
     add = report.checks.append
-    manifest = _newest(paths, add)
+    manifest = _newest(paths, plan, add)
     if manifest is None:
         return report
     add(_files(paths, manifest))
@@ -99,11 +99,11 @@ def audit(root: str | Path, *, quick: bool = False) -> AuditReport:
     return report
 
 
-def _newest(paths: RunPaths, add: Callable[[Check], None]) -> Manifest | None:
+def _newest(paths: RunPaths, plan: Plan, add: Callable[[Check], None]) -> Manifest | None:
     """The manifest in force, if the chain of manifests holds."""
     names = sorted(p for p in paths.manifests.glob("*.json") if not p.name.startswith("."))
     if not names:
-        add(Check("manifest", ["nothing is published yet; `tracemill build` goes on"], "0 manifests"))
+        add(Check("manifest", [f"nothing is published yet; `tracemill {plan.command}` goes on"], "0 manifests"))
         return None
     problems, parent = [], None
     try:
@@ -231,7 +231,9 @@ def _same_plan(paths: RunPaths, plan: Plan, manifest: Manifest) -> Check:
     notes = plan.notes(store)
     stones = Tombstones.load(paths)
     if manifest.content["plan"] != plan.fingerprint:
-        problems.append("the recipe or the input has changed since this was published; `tracemill build` goes on")
+        problems.append(
+            f"the recipe or the input has changed since this was published; `tracemill {plan.command}` goes on"
+        )
     elif stones.until(manifest.number).identity != stones.identity:
         problems.append(
             "rows are to be taken down that are still shown; `tracemill remove` with the same words goes on"
@@ -241,7 +243,7 @@ def _same_plan(paths: RunPaths, plan: Plan, manifest: Manifest) -> Check:
     ):
         problems.append(
             "the recipe has changed since this was published, or rows that had failed have come in; "
-            "`tracemill build` publishes anew"
+            f"`tracemill {plan.command}` publishes anew"
         )
     return Check("plan", problems, f"plan {plan.fingerprint[:16]}")
 
@@ -251,7 +253,7 @@ def _units(paths: RunPaths, plan: Plan) -> Check:
     store = UnitStore(paths.units / plan.shelf)
     notes = plan.notes(store)
     problems = [
-        f"unit {note.unit}: {problem}; delete this file, and `tracemill build` works the unit again from the journal"
+        f"unit {note.unit}: {problem}; delete this file, and `tracemill {plan.command}` works the unit again"
         for note in notes
         if (problem := store.check(note))
     ]
@@ -268,17 +270,15 @@ def _places(paths: RunPaths, plan: Plan) -> Check:
             problems.append(f"unit {unit.name} is not committed")
             continue
         found: Counter[str] = Counter()
-        parents: list[tuple[str, str]] = []
+        parents: list[tuple[str, str, str]] = []
         try:
             planned = plan.planned(unit)
             for kind in note.files:
                 path = store.path(note, kind)
                 if path is not None:
-                    for batch in read_batches(path, ["uuid", "language"]):
-                        rows = list(
-                            zip(*(batch.column(name).to_pylist() for name in ("uuid", "language")), strict=True)
-                        )
-                        found.update(uuid for uuid, _ in rows)
+                    for batch in read_batches(path, ["uuid", "language", "category", "domain"]):
+                        rows = [(r["uuid"], r["language"], r["domain"] or r["category"]) for r in batch.to_pylist()]
+                        found.update(uuid for uuid, *_ in rows)
                         parents += [row for row in rows if kind == "kept" and row[0] in planned]
         except (OSError, ValueError, RecipeError) as exc:
             problems.append(f"unit {unit.name} cannot be read: {exc}")

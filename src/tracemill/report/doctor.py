@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
+from tracemill.code_task import LANGUAGES
 from tracemill.errors import EndpointError, MissingExtra
 from tracemill.legible import one_line, quoted
 from tracemill.models.probe import Probe, Reaction, probe
@@ -17,6 +18,7 @@ from tracemill.recipe import MODES, Recipe, Teacher
 from tracemill.record import Reasoning
 from tracemill.report.suggest import suggested
 from tracemill.sandbox import Standing, find_sandbox
+from tracemill.verify.code.languages import lacking
 
 EXTRAS: Mapping[str, str] = {
     "code": "parsing code, which every check of code begins with",
@@ -126,7 +128,7 @@ class Examination:
             absent = [p.name for p in self.packages if p.extra == extra and not p.ok]
             missing = f"; missing: {', '.join(absent)}. {install_line(extra)}" if absent else ""
             lines.append(_line(None if absent else True, f"[{extra}] {EXTRAS.get(extra, '')}{missing}"))
-        lines += [_sandbox_line(self.sandbox)] if self.sandbox is not None else []
+        lines += _sandbox_lines(self.sandbox) if self.sandbox is not None else []
         for teacher in self.teachers:
             lines += ["", *_teacher_lines(teacher)]
         return "\n".join(lines)
@@ -262,13 +264,31 @@ def _line(ok: bool | None, text: str) -> str:
 def _sandbox_json(found: Standing) -> dict[str, Any]:
     probes = {finding.name: finding.held for finding in found.findings}
     usable = found.sandbox is not None
-    return {"driver": found.driver, "usable": usable, "missing": found.missing, "probes": probes}
+    languages = {language: lacking(language) for language in LANGUAGES}
+    return {
+        "driver": found.driver,
+        "usable": usable,
+        "missing": found.missing,
+        "probes": probes,
+        "languages": languages,
+    }
 
 
-def _sandbox_line(found: Standing) -> str:
+def _sandbox_lines(found: Standing) -> list[str]:
     if found.sandbox is None:
-        return _line(None, f"[sandbox] {one_line(found.missing, 500)}; generated code is not run, and stays unverified")
-    return _line(True, f"[sandbox] {found.driver} withstood {found.held} of {len(found.findings)} probes")
+        return [
+            _line(None, f"[sandbox] {one_line(found.missing, 500)}; generated code is not run, and stays unverified")
+        ]
+    run = [language for language in LANGUAGES if not lacking(language)]
+    return [
+        _line(True, f"[sandbox] {found.driver} withstood {found.held} of {len(found.findings)} probes"),
+        _line(True, f"[sandbox] programs are run in {', '.join(run)}"),
+        *(
+            _line(None, f"[sandbox] {language} stays unverified: {lacking(language)}")
+            for language in LANGUAGES
+            if language not in run
+        ),
+    ]
 
 
 def _teacher_lines(teacher: Consultation) -> list[str]:

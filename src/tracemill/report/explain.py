@@ -83,7 +83,8 @@ def explain(root: str | Path, uuid: str) -> Life:
     paths, plan = open_plan(root)
     wanted = uuid.strip().lower()
     life = _in_units(paths, plan, uuid.strip()) or _among_bad_lines(plan, wanted) or _planned(plan, wanted)
-    stone = Tombstones.load(paths).stone_of(life.uuid if life else wanted, life.prompt_hash if life else None)
+    told = (life.uuid, life.prompt_hash, life.row.get("parent_uuid")) if life else (wanted, None)
+    stone = Tombstones.load(paths).stone_of(*told)
     if stone is not None:
         return _removed(life or Life(wanted, "no row of this run", "", {}, []), stone, newest(paths))
     if life is None:
@@ -176,5 +177,6 @@ def _planned(plan: Plan, uuid: str) -> Life | None:
                         "messages": [{"role": m.role, "content": m.content} for m in question.unanswered.messages],
                         "expected_answer": prompt.expected,
                     }
-                    return Life(uuid, "planned", "it has no fate yet; `tracemill build` goes on", row, [], prompt.hash)
+                    why = f"it has no fate yet; `tracemill {plan.command}` goes on"
+                    return Life(uuid, "planned", why, row, [], prompt.hash)
     return None

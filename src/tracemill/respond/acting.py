@@ -5,7 +5,6 @@ What it is shown is data, quoted as JSON between two lines that nobody could for
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,10 +15,10 @@ from typing import Any, TypeVar
 import orjson
 
 from tracemill import identity
-from tracemill.models.wire import Ask, Failure, Request
+from tracemill.models.roles import Role, filled, json_in
+from tracemill.models.wire import Ask, Failure
 from tracemill.recipe import Recipe
-from tracemill.recipe.dialects import Impossible
-from tracemill.record import Message, Reasoning, Sample, ToolCall
+from tracemill.record import Sample, ToolCall
 
 T = TypeVar("T")
 
@@ -56,7 +55,7 @@ class Actor:
     """
 
     def __init__(self, name: str, recipe: Recipe, ask: Ask) -> None:
-        self.name, self.recipe, self.ask = name, recipe, ask
+        self.role, self.recipe, self.ask = Role(name, recipe), recipe, ask
 
     async def tool(self, sample: Sample, home: str, call: ToolCall, step: int) -> Played:
         """What a declared tool returns to a call, as JSON text."""
@@ -83,9 +82,11 @@ class Actor:
         """Ask; what cannot be read is asked for anew, as an empty answer is."""
         nonce = f"data-{identity.digest(['part', self.recipe.seed, sample.uuid, step, data])[:24]}"
         text = filled(_frame(frame), {"nonce": nonce, "data": orjson.dumps(data).decode(), **more})
+        key, index = sample.prompt_key, sample.sample_index
         keys: list[str] = []
         for retry in range(self.recipe.respond.ask_anew + 1):
-            request = self._request(text, sample, home, step, retry)
+            seed = identity.wire_seed(self.recipe.seed, key, sample.reasoning, index, retry, step)
+            request = self.role.request(text, sample.category, home, seed, index=index, retry=retry, step=step)
             keys.append(request.key)
             got = await self.ask(request)
             if isinstance(got, Failure):
@@ -94,36 +95,6 @@ class Actor:
             if said is not None:
                 return Played(said, tuple(keys))
         return Played(None, tuple(keys))
-
-    def _request(self, text: str, sample: Sample, home: str, step: int, retry: int) -> Request:
-        teacher = self.recipe.teachers[self.name]
-        mode: Reasoning = "off"
-        try:
-            asked = teacher.asked(mode)
-        except Impossible:
-            mode = "on"
-            asked = teacher.asked(mode)
-        sampling = teacher.sampling_for(sample.category).model_dump(exclude_none=True)
-        limit = sampling.pop("max_tokens")
-        key, index = sample.prompt_key, sample.sample_index
-        return Request(
-            teacher=self.name,
-            model=teacher.model,
-            revision=teacher.revision,
-            messages=tuple(identity.wire_message(m) for m in asked.headed((Message("user", text),))),
-            reasoning=mode,
-            seed=identity.wire_seed(self.recipe.seed, key, sample.reasoning, index, retry, step),
-            max_tokens=limit,
-            home=home,
-            index=index,
-            retry=retry,
-            step=step,
-            sampling=sampling,
-            extra=asked.body,
-            send_seed=teacher.sends_seed(),
-            limit_field=teacher.limited_by(),
-            trace_field=teacher.trace_field(),
-        )
 
 
 def drawn(run_seed: int, what: str, key: str, index: int, count: int) -> int:
@@ -141,11 +112,6 @@ def personas(recipe: Recipe) -> Sequence[str]:
 def parts() -> list[str]:
     """The texts that actors are asked with."""
     return [_frame(name) for name in ("as_tools.txt", "as_user.txt", "personas.txt")]
-
-
-def filled(template: str, values: Mapping[str, str]) -> str:
-    """Put each value in place of its {name}, in one pass: what stands in a value is text."""
-    return re.sub(r"\{(" + "|".join(values) + r")\}", lambda found: values[found[1]], template)
 
 
 @cache
@@ -166,12 +132,17 @@ def _told(call: ToolCall) -> dict[str, Any]:
 
 def _returned(text: str) -> str | None:
     """One JSON value, fenced or bare, as we spell it; None where it is none."""
-    value = _json_in(text)
-    return None if value is _NOTHING or len(text) > LONGEST else orjson.dumps(value).decode()
+    try:
+        return None if len(text) > LONGEST else orjson.dumps(json_in(text)).decode()
+    except ValueError:
+        return None
 
 
 def _next_turn(text: str, may_end: bool) -> Turn | None:
-    value = _json_in(text)
+    try:
+        value = json_in(text)
+    except ValueError:
+        return None
     if not isinstance(value, dict) or len(text) > LONGEST:
         return None
     message, done = value.get("message", ""), value.get("done", False)
@@ -179,14 +150,3 @@ def _next_turn(text: str, may_end: bool) -> Turn | None:
         return None
     done = done and may_end
     return Turn(message.strip(), done) if done or message.strip() else None
-
-
-_NOTHING = object()
-
-
-def _json_in(text: str) -> Any:
-    fenced = re.fullmatch(r"```(?:json)?\s*\n(.*?)\n?\s*```", text.strip(), re.DOTALL)
-    try:
-        return orjson.loads(fenced[1] if fenced else text)
-    except orjson.JSONDecodeError:
-        return _NOTHING

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from tracemill.respond.answer import Question
+from tracemill.tasks import all_ended
 
 T = TypeVar("T")
 
@@ -55,21 +56,3 @@ async def in_rounds(
             if known >= agree:
                 return Rounds(came, needed, True)
     return Rounds(came, len(came), False)
-
-
-async def all_ended(tasks: Sequence[asyncio.Future[T]]) -> list[T]:
-    """The results in order, once every task has ended. A failed task does not cancel the others; our own
-    cancellation cancels them all.
-    """
-    try:
-        if tasks:
-            await asyncio.wait(tasks)
-    except asyncio.CancelledError:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        raise
-    failed = [error for task in tasks if (error := None if task.cancelled() else task.exception())]
-    if failed:
-        raise failed[0]
-    return [task.result() for task in tasks]

@@ -64,9 +64,10 @@ class _Episode:
         """Turns of the user, from the prompt's last one on."""
         self.world = world_of(sample.check)
         self.state = self.world.start(_seed_of(sample.check)) if self.world else {}
-        told = sample.check.get("turns")
-        self.script: list[str] = [str(text) for text in told] if isinstance(told, list) else []
-        self.user = self._played_user()
+        self.script = scripted(sample)
+        self.user = None if self.script else played_user(sample, recipe)
+        if self.user is not None:
+            self.sample = replace(sample, metadata={**sample.metadata, "persona": self.user.persona})
 
     async def to_its_end(self) -> Answered:
         settings = self.recipe.respond.tools
@@ -188,19 +189,6 @@ class _Episode:
             out.append(told)
         return out
 
-    def _played_user(self) -> _User | None:
-        settings, sample = self.recipe.respond.user, self.sample
-        if settings is None or self.script or sample.category not in settings.categories:
-            return None
-        least, most = settings.turns
-        key, seed = sample.prompt_key, self.recipe.seed
-        most = least + drawn(seed, "turns", key, sample.sample_index, most - least + 1)
-        given = sample.metadata.get("persona")
-        known = personas(self.recipe)
-        persona = given if isinstance(given, str) else known[drawn(seed, "persona", key, 0, len(known))]
-        self.sample = replace(sample, metadata={**sample.metadata, "persona": persona})
-        return _User(settings.played_by, least, most, persona)
-
     def _actor(self, name: str) -> Actor:
         return Actor(name, self.recipe, self.ask)
 
@@ -216,14 +204,34 @@ class _Episode:
 
 
 @dataclass(frozen=True, slots=True)
-class _User:
-    """Who the played user is, and how long."""
+class PlayedUser:
+    """Who the played user of a sample is, and how long."""
 
     name: str
     """The teacher."""
     least: int
     most: int
     persona: str
+
+
+def scripted(sample: Sample) -> list[str]:
+    """The user's further turns that a prompt brings."""
+    told = sample.check.get("turns")
+    return [str(text) for text in told] if isinstance(told, list) else []
+
+
+def played_user(sample: Sample, recipe: Recipe) -> PlayedUser | None:
+    """The user whom a teacher plays, drawn by hash; None where nobody does. A prompt's own turns come before it."""
+    settings = recipe.respond.user
+    if settings is None or sample.category not in settings.categories:
+        return None
+    least, most = settings.turns
+    key, seed = sample.prompt_key, recipe.seed
+    most = least + drawn(seed, "turns", key, sample.sample_index, most - least + 1)
+    given = sample.metadata.get("persona")
+    known = personas(recipe)
+    persona = given if isinstance(given, str) else known[drawn(seed, "persona", key, 0, len(known))]
+    return PlayedUser(settings.played_by, least, most, persona)
 
 
 def _seed_of(check: Mapping[str, Any]) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
@@ -14,10 +14,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from tracemill.errors import UsageError
+from tracemill import identity
+from tracemill.errors import DiskError, UsageError
 from tracemill.legible import quoted
 from tracemill.reading.dataset import located
 from tracemill.reading.filters import Wanted, pick_splits
+from tracemill.reading.hub import is_hub_id
 from tracemill.reading.pieces import batches, pieces
 from tracemill.reading.raw import raw_rows
 from tracemill.reading.shards import Shard
@@ -26,11 +28,16 @@ from tracemill.restoring import by_uuid
 from tracemill.restoring.index import FOUND, STATES, Index
 from tracemill.restoring.keys import BY_HASH, QUESTIONS, SOURCES, Key, key_of, text_of
 from tracemill.restoring.placeholders import SPLITS, question_and_answer
-from tracemill.restoring.writing import Writers, line_of, parsed_lines, patched_lines, patched_tables
+from tracemill.restoring.writing import KEPT, WITHHELD, Writers, line_of, parsed_lines, patched_lines, patched_tables
 from tracemill.storage.fs import REAL, Fs
+from tracemill.storage.lock import RunLock
 from tracemill.storage.parquet import ParquetFile, file_sha256, read_batches
 
 RECORD = "restored.json"
+ASKED = ".restored-from"
+"""Beside the record: what was asked for, so that the same call finds its work done."""
+SCRATCH = ".restoring"
+"""What is not yet done lies in it, and the lock."""
 KEYS = "restored-keys.parquet"
 KEYS_SCHEMA = pa.schema([(name, pa.string()) for name in ("source", "key", "state", "sha256")])
 COLUMNS = ("messages", "metadata")
@@ -102,6 +109,7 @@ def restore(
     out: str | Path,
     *,
     split: Wanted = None,
+    revision: str | None = None,
     pins: str | Path | None = None,
     fs: Fs = REAL,
 ) -> RestoreReport:
@@ -111,42 +119,107 @@ def restore(
     training. Of a list of uuids the rows themselves are put together in `out/data`, from sources under any name, and a row
     that is not found is told. `out/restored.json` records the sources with their sha256, `out/restored-keys.parquet` each prompt's.
 
+    The same call again changes nothing; after one that was stopped it begins anew.
+
     Args:
         sources: Paths by name: taco, apps, code_contests, codeforces, lmsys, dapo, skywork; under any other name, sets
-            whose questions are found by the hash that v3's metadata has.
+            whose questions are found by the hash that v3's metadata has. Also datasets on the Hub, "owner/name", or
+            "owner/name@revision".
+        revision: Of `data`, if it is a dataset on the Hub: commit, tag or branch.
         pins: A `restored-keys.parquet` of an earlier run: a prompt that now has another hash is not taken.
     Raises:
-        UsageError: `out` is not empty, a path is not there, or no source is given.
+        UsageError: `out` holds something else, a path is not there, or no source is given.
+        Locked: Another process writes `out`.
         DataError: A file is damaged.
     """
     place = Path(out)
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise UsageError(f"{place} is not empty; name a new directory for the restored data")
     if not sources:
         raise UsageError(f"name a source as NAME=PATH; there are {', '.join(SOURCES)}")
-    shards = pick_splits(located(data), split)
-    given = {name: located(path) for name, path in sources.items()}
-    fs.mkdir(place)
-    with tempfile.TemporaryDirectory(prefix=".restoring-", dir=place) as scratch:
-        index = Index(Path(scratch) / "prompts.sqlite")
+    shards = pick_splits(located(data, revision), split)
+    given = {name: _source(path) for name, path in sources.items()}
+    asked = _asked(shards, given, pins, fs)
+    done = _done(place, asked, fs)
+    if done is not None:
+        return done
+    with RunLock(place / SCRATCH / "lock"):
+        _clear(place, fs)
         try:
-            listed = by_uuid.want(shards, index) if by_uuid.lists_uuids(shards) else None
-            if listed is None:
-                _want(shards, index)
-            if pins is not None:
-                _pin(Path(pins), index)
-            for name, found in given.items():
-                by_uuid.offer(found, index) if listed is not None else _offer(name, found, index)
-            if listed is not None:
-                report = _rebuild(listed, given, index, place, Path(scratch), fs)
-            else:
-                report = _write(shards, index, place, Path(scratch), fs)
-            _record(place / KEYS, index, fs)
-        finally:
-            index.close()
-    told = report.to_json() | {"sources": {name: _files(found, fs) for name, found in given.items()}}
-    del told["out"]
-    fs.replace(place / RECORD, json.dumps(told, indent=1, sort_keys=True).encode())
+            report = _restored(shards, given, place, pins, fs)
+            told = report.to_json() | {"sources": {name: _files(found, fs) for name, found in given.items()}}
+            del told["out"]
+            fs.replace(place / ASKED, asked)
+            fs.replace(place / RECORD, json.dumps(told, indent=1, sort_keys=True).encode())
+        except BaseException:
+            with suppress(DiskError):
+                _clear(place, fs)
+                fs.remove_tree(place / SCRATCH)
+            raise
+        fs.remove_tree(place / SCRATCH)
+    return report
+
+
+def _source(path: str | Path) -> list[Shard]:
+    repo, _, revision = str(path).rpartition("@")
+    return located(repo, revision) if repo and is_hub_id(repo) and not Path(path).exists() else located(path)
+
+
+def _asked(shards: list[Shard], given: Mapping[str, list[Shard]], pins: str | Path | None, fs: Fs) -> bytes:
+    """What a call asks for: equal for the same files with the same sizes and times."""
+    pinned = fs.read(Path(pins)) if pins is not None and Path(pins).is_file() else b""
+    told = [_seen(shards), {name: _seen(found) for name, found in given.items()}, sha256(pinned).hexdigest()]
+    return identity.digest(told).encode()
+
+
+def _seen(shards: list[Shard]) -> list[list[Any]]:
+    there = [(shard, None if shard.remote else shard.path.stat()) for shard in shards]
+    return [[s.name, s.split, [*s.remote] if s.remote else [t.st_size, t.st_mtime_ns] if t else []] for s, t in there]
+
+
+def _done(place: Path, asked: bytes, fs: Fs) -> RestoreReport | None:
+    """The report of an earlier call that asked for the same; None where there is nothing, or what such a call left when it
+    was stopped. Raises UsageError where there is anything else.
+    """
+    held = set(fs.names(place)) if place.is_dir() else set()
+    if RECORD in held and ASKED in held and fs.read(place / ASKED) == asked:
+        told = json.loads(fs.read(place / RECORD))
+        return RestoreReport(place, **{name: told[name] for name in ("rows", "withheld", "prompts", "kept", "listed")})
+    if RECORD in held or (held and SCRATCH not in held) or (place.exists() and not place.is_dir()):
+        raise UsageError(f"{place} is not empty; name a new directory for the restored data")
+    return None
+
+
+def _clear(place: Path, fs: Fs) -> None:
+    """Take away what a call left that was stopped."""
+    for name in fs.names(place):
+        if name in (KEPT, WITHHELD):
+            fs.remove_tree(place / name)
+        elif name in (KEYS, ASKED):
+            fs.unlink(place / name)
+    for name in fs.names(place / SCRATCH):
+        if name != "lock":
+            fs.unlink(place / SCRATCH / name)
+
+
+def _restored(
+    shards: list[Shard], given: Mapping[str, list[Shard]], place: Path, pins: str | Path | None, fs: Fs
+) -> RestoreReport:
+    scratch = place / SCRATCH
+    index = Index(scratch / "prompts.sqlite")
+    try:
+        listed = by_uuid.want(shards, index) if by_uuid.lists_uuids(shards) else None
+        if listed is None:
+            _want(shards, index)
+        if pins is not None:
+            _pin(Path(pins), index)
+        for name, found in given.items():
+            by_uuid.offer(found, index) if listed is not None else _offer(name, found, index)
+        if listed is not None:
+            report = _rebuild(listed, given, index, place, scratch, fs)
+        else:
+            report = _write(shards, index, place, scratch, fs)
+        _record(place / KEYS, index, fs)
+    finally:
+        index.close()
     return report
 
 
@@ -193,7 +266,7 @@ def _offer(name: str, shards: list[Shard], index: Index) -> None:
     position: Counter[str] = Counter()
     for shard in shards:
         for piece in pieces(shard):
-            for row in raw_rows(piece, READ.get(name, READ["lmsys"])):
+            for row in raw_rows(piece, READ.get(name, READ["lmsys"]), holes=True):
                 split = "train" if name == "dapo" else shard.split  # its one file is not called after its split
                 at = position[split]
                 position[split] += 1
@@ -253,7 +326,8 @@ def _rebuild(
 
 def _files(shards: list[Shard], fs: Fs) -> list[dict[str, Any]]:
     return [
-        {"name": shard.name, "bytes": shard.path.stat().st_size, "sha256": file_sha256(shard.path, fs)}
+        {"name": shard.name, "dataset": shard.remote[0], "commit": shard.remote[1]}
+        if shard.remote
+        else {"name": shard.name, "bytes": shard.path.stat().st_size, "sha256": file_sha256(shard.path, fs)}
         for shard in shards
-        if shard.remote is None
     ]

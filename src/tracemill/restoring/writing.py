@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tracemill.reading.arrow_files import held_batches
+from tracemill.reading.batch import Piece
 from tracemill.reading.json_lines import byte_lines
-from tracemill.reading.pieces import Piece
 from tracemill.reading.withheld import withheld_rows
 from tracemill.restoring.keys import Key, key_of
 from tracemill.restoring.placeholders import FIELD, filled, is_for_rl, placeholder_key

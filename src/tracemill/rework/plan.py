@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -28,7 +28,6 @@ from tracemill.reading.json_lines import REASONS as UNREADABLE
 from tracemill.reading.rows import REASONS as NO_ROWS
 from tracemill.recipe import Recipe, Refine
 from tracemill.record import Sample
-from tracemill.respond.agreement import all_ended
 from tracemill.rework.rows import FINDINGS, Row, rows_of
 from tracemill.rework.settle import SIGNATURE, kept_notes, settle
 from tracemill.rework.stock import Stock, asked
@@ -39,6 +38,7 @@ from tracemill.sift.select import Select
 from tracemill.step import Drop, Step
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.units import UnitNote, UnitStore
+from tracemill.tasks import all_ended
 from tracemill.verify.checks import STEPS, concerns, to_judge
 from tracemill.verify.complete import Complete
 from tracemill.verify.judge import Judge
@@ -53,6 +53,8 @@ BAD = frozenset(UNREADABLE) | NO_ROWS
 class RowsPlan(Plan):
     """What a run over finished rows will do."""
 
+    command: ClassVar[str] = "refine"
+
     spool: Stock
 
     @property
@@ -63,7 +65,8 @@ class RowsPlan(Plan):
     @cached_property
     def fingerprint(self) -> str:
         """Hex; equal plans give equal rows."""
-        told = [self.recipe.rows_identity(), [file.content for file in self.spool.files]]
+        told: list[Any] = [self.recipe.rows_identity(), [file.content for file in self.spool.files]]
+        told += [self.limit] if self.limit is not None else []
         return identity.digest([self.shelf, self.spool.identity(), *told])
 
     @cached_property
@@ -79,9 +82,8 @@ class RowsPlan(Plan):
     def planned(self, unit: Unit) -> Counter[str]:
         """The uuids of all lines of a unit."""
         lot, piece = self.spool.piece(unit)
-        return Counter(
-            row.sample.uuid for rows in rows_of(self.spool.source, piece, lot.rows, Refine(findings=())) for row in rows
-        )
+        found = rows_of(self.spool.source, piece, lot.rows, Refine(findings=()), cut=lot.cut)
+        return Counter(row.sample.uuid for rows in found for row in rows)
 
     def prompt_hash(self, unit: Unit, row: Mapping[str, Any]) -> str | None:
         """The hash of the prompt that a row answers; None for a line that is no row."""
@@ -137,7 +139,7 @@ class RowsPipeline(Pipeline):
         made: list[tuple[str, pa.Table]] = []
         lot, piece = stock.piece(unit)
         try:
-            for number, rows in enumerate(rows_of(stock.source, piece, lot.rows, self.refine)):
+            for number, rows in enumerate(rows_of(stock.source, piece, lot.rows, self.refine, cut=lot.cut)):
                 if self.judge is not None and not number:
                     mine = [replace(asked(row.sample), given=None) for row in rows if row.bad is None]
                     ledger.measured.update(await self.judge.measure(mine))

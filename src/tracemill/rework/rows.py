@@ -18,9 +18,10 @@ from tracemill.inspect.checks import CHECKS
 from tracemill.inspect.rows import parts, row_checks
 from tracemill.legible import one_line
 from tracemill.reading import columns
+from tracemill.reading.batch import Batch, Piece
 from tracemill.reading.flat import to_sample
 from tracemill.reading.parquet import metadata, rows_in
-from tracemill.reading.pieces import Batch, Piece, batches, pieces
+from tracemill.reading.pieces import batches, pieces
 from tracemill.reading.raw import raw_rows
 from tracemill.reading.rows import NO_CATEGORY, prompt_of
 from tracemill.recipe import Refine, Rows
@@ -49,12 +50,22 @@ class Row:
     """What validation finds: evidence by check."""
 
 
-def rows_of(source: Rows, piece: Piece, count: int, refine: Refine) -> Iterator[list[Row]]:
+def rows_of(source: Rows, piece: Piece, count: int, refine: Refine, cut: bool = False) -> Iterator[list[Row]]:
     """All lines of a piece, in order, some at a time.
 
     Args:
         count: How many there are; where damage keeps some from being read, each is told of as unreadable.
+        cut: There may be more, which are left out.
     """
+    left = count
+    for rows in _rows_of(source, piece, count, refine):
+        yield rows[:left] if cut else rows
+        left -= len(rows)
+        if cut and left <= 0:
+            return
+
+
+def _rows_of(source: Rows, piece: Piece, count: int, refine: Refine) -> Iterator[list[Row]]:
     seen = 0
     damage = _why_shut(piece)
     for part in parts(piece) if damage is None else ():

@@ -22,12 +22,13 @@ from tracemill.errors import CorruptRun, DataError, RecipeError, TracemillError
 from tracemill.gather.spool import Spool, Unit
 from tracemill.ledger import Ledger
 from tracemill.reading.arrow_files import held_batches
+from tracemill.reading.batch import Piece
 from tracemill.reading.dataset import located
 from tracemill.reading.filters import pick_splits
 from tracemill.reading.hub import fetched
 from tracemill.reading.json_lines import byte_lines
 from tracemill.reading.parquet import rows_in
-from tracemill.reading.pieces import Piece, pieces
+from tracemill.reading.pieces import pieces
 from tracemill.reading.shards import Shard
 from tracemill.recipe import Recipe, Refine, Rows
 from tracemill.record import Message, Prompt, Sample
@@ -54,6 +55,8 @@ class Lot:
     row: int
     rows: int
     """Rows and lines that are no rows; 1 for a file that cannot be opened."""
+    cut: bool = False
+    """Whether the piece holds more, which are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,18 @@ class Stock(Spool):
         """All units, file after file."""
         return [Unit(lot.name, ()) for lot in self.lots]
 
+    def first(self, limit: int | None) -> Stock:
+        """The first so many lines of it; all where there is no limit."""
+        if limit is None:
+            return self
+        lots, left = list[Lot](), limit
+        for lot in self.lots:
+            if left > 0:
+                whole = lot.rows <= left
+                lots.append(lot if whole else replace(lot, name=f"{lot.name}-{left}", rows=left, cut=True))
+                left -= lot.rows
+        return replace(self, lots=tuple(lots))
+
     def piece(self, unit: Unit) -> tuple[Lot, Piece]:
         """What a unit is made of.
 
@@ -137,7 +152,8 @@ class Stock(Spool):
         from tracemill.rework.rows import rows_of
 
         lot, piece = self.piece(unit)
-        found = (row for some in rows_of(self.source, piece, lot.rows, Refine(findings=())) for row in some)
+        whole = Refine(findings=())
+        found = (row for some in rows_of(self.source, piece, lot.rows, whole, cut=lot.cut) for row in some)
         return [asked(row.sample) for row in found if row.bad is None]
 
     def keys_of(self, hashed: str, fs: Fs = REAL) -> list[str]:
@@ -157,12 +173,14 @@ def open_stock(
     revision: str | None,
     fs: Fs = REAL,
     tell: Callable[[str], None] = lambda text: None,
+    limit: int | None = None,
 ) -> Stock:
     """The stock of a recipe's rows: the one on disk if no file has changed since, else a new one.
 
     Args:
         directory: Holds stocks by fingerprint.
         revision: Of a dataset on the Hub.
+        limit: Only the first so many lines; files behind them are not looked at.
         tell: Told of files that are read.
     Raises:
         RecipeError: there are no such rows.
@@ -170,7 +188,7 @@ def open_stock(
     """
     [source] = recipe.prompts
     assert isinstance(source, Rows)
-    shards = _shards(source, revision)
+    shards = _shards(source, revision, limit)
     stats = [shard.path.stat() for shard in shards]
     seen = [
         [_bytes(s.path), s.name, s.kind, s.split, s.language, t.st_size, t.st_mtime_ns]
@@ -194,7 +212,7 @@ def open_stock(
             lots += [Lot(f"{file.content[:24]}{again}-{at:05d}", number, *part) for at, part in enumerate(parts)]
             files.append(file)
         _write(place, directory, source, files, lots, fs)
-    return load_stock(place, fs)
+    return load_stock(place, fs).first(limit)
 
 
 def load_stock(place: Path, fs: Fs = REAL) -> Stock:
@@ -226,10 +244,16 @@ def asked(sample: Sample) -> Prompt:
     )
 
 
-def _shards(source: Rows, revision: str | None) -> list[Shard]:
+def _shards(source: Rows, revision: str | None, limit: int | None) -> list[Shard]:
+    taken, lines = list[Shard](), 0
     try:
-        found = pick_splits(located(source.rows, revision), list(source.split) or None)
-        return [fetched(shard) for shard in found]
+        for shard in pick_splits(located(source.rows, revision), list(source.split) or None):
+            taken.append(fetched(shard))
+            if limit is not None:
+                lines += sum(rows for *_, rows in _parts(taken[-1]))
+                if lines >= limit:
+                    break
+        return taken
     except TracemillError as exc:
         if exc.exit_code == 5 or not isinstance(exc, DataError):
             raise

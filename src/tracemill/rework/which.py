@@ -19,7 +19,7 @@ def plan_at(recipe: Recipe, place: Path, limit: int | None, fs: Fs = REAL) -> Pl
         from tracemill.rework.plan import RowsPlan
         from tracemill.rework.stock import load_stock
 
-        return RowsPlan(recipe, load_stock(place, fs), limit)
+        return RowsPlan(recipe, load_stock(place, fs).first(limit), limit)
     return Plan(recipe, load_spool(place, fs), limit)
 
 

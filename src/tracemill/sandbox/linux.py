@@ -16,7 +16,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -210,11 +210,16 @@ class _Watched:
                     keep(piece)
                 else:
                     waiting.unregister(key.fileobj)
-        while self.limit is None and self.process.poll() is None:  # it closed its streams
-            if time.monotonic() >= deadline:
-                self._stop("wall")
-            self._weigh()
-            time.sleep(WATCH_EVERY / 10)
+        if self.process.poll() is not None:
+            return
+        ending = os.pidfd_open(self.process.pid)  # nobody but us takes its exit code, so the number is still its own
+        try:
+            while self.limit is None and not select.select([ending], [], [], WATCH_EVERY)[0]:  # it closed its streams
+                if time.monotonic() >= deadline:
+                    self._stop("wall")
+                self._weigh()
+        finally:
+            os.close(ending)
 
     def _open(self, waiting: selectors.BaseSelector) -> bool:
         """Whether a stream is still open; `until` is none."""
@@ -325,14 +330,23 @@ def _children(pid: int) -> list[int]:
     out: list[int] = []
     with suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
-            out += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split())
+            out += map(int, _told(f"/proc/{pid}/task/{thread}/children").split())
     return out
+
+
+def _told(path: str) -> bytes:
+    """What the kernel says of a process; read as cheaply as can be, since it is read forty times a second."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, READ)
+    finally:
+        os.close(descriptor)
 
 
 def _used(pid: int) -> float:
     """Seconds of processor time of a process, and of its children that have ended."""
     try:
-        told = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        told = _told(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     except OSError:
         return 0.0
     return sum(map(int, told[11:15])) / _TICKS
@@ -344,7 +358,10 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 def _held(pid: int) -> int:
     """Bytes of memory that a process holds and that no file backs."""
     try:
-        lines: Sequence[bytes] = Path(f"/proc/{pid}/status").read_bytes().splitlines()
+        told = _told(f"/proc/{pid}/status")
     except OSError:
         return 0
-    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith((b"RssAnon", b"RssShmem")))
+    return 1024 * sum(map(int, _OURS.findall(told)))
+
+
+_OURS = re.compile(rb"^Rss(?:Anon|Shmem):\s*(\d+)", re.MULTILINE)

@@ -1,8 +1,4 @@
-"""A text that is looked for: its words, its runs of 13 words, and an expression that finds rows which may hold them.
-
-Texts are compared by their words: letters and digits in lower case, whatever stands between them. Each Chinese or
-Japanese character is a word of its own.
-"""
+"""A text that is looked for: its words, its runs of 13 words, and an expression that finds rows which may hold them."""
 
 from __future__ import annotations
 
@@ -16,9 +12,9 @@ from itertools import pairwise
 
 from tracemill.errors import UsageError
 from tracemill.legible import quoted
+from tracemill.words import CJK, RUN, words_of
 
-WORDS = 13
-"""Words of a run, as in GPT-3's report (Brown et al. 2020, appendix C) and most later ones."""
+WORDS = RUN
 SHARE = 0.2
 """Of a text's runs, at which a row holds part of it: below this, Llama 2's report (Touvron et al. 2023, appendix A.6)
 calls a sample clean."""
@@ -30,15 +26,7 @@ GROUP = 64
 """Anchors in one expression: with many more, RE2 no longer keeps its states and is a hundred times slower."""
 LONGEST = 40
 """Characters of a word that stand in an expression."""
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+")
-
 Run = tuple[str, ...]
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a text, as they are compared."""
-    return _WORD.findall(text.replace("İ", "i").lower())  # Python makes two characters of this one letter
 
 
 @dataclass(frozen=True)
@@ -112,4 +100,4 @@ def _spelled(word: str) -> str:
 
 
 def _is_cjk(word: str) -> bool:
-    return re.match(f"[{_CJK}]", word) is not None
+    return re.match(f"[{CJK}]", word) is not None

@@ -16,11 +16,13 @@ import pyarrow.compute as pc
 
 from tracemill import think
 from tracemill.errors import UsageError
-from tracemill.legible import one_line
+from tracemill.legible import how_many, one_line
+from tracemill.reading.batch import Batch, Piece
 from tracemill.reading.dataset import located
 from tracemill.reading.filters import Wanted, pick_splits
-from tracemill.reading.pieces import Batch, Piece, batches, pieces
-from tracemill.search.needle import SHARE, Needle, words_of
+from tracemill.reading.pieces import batches, pieces
+from tracemill.search.needle import SHARE, Needle
+from tracemill.words import words_of
 
 WHERE = {"user": "prompt", "system": "prompt", "assistant": "answer"}
 """By role; whatever has another is "tool"."""
@@ -79,9 +81,15 @@ class ContainsReport:
 
     def to_text(self) -> str:
         """For a person."""
-        lines = [f"{self.rows:,} rows looked through"]
+        lines = [f"{how_many(self.rows, 'row')} looked through"]
         for sought in self.texts:
-            told = f"{sought.rows:,} rows hold" if sought.rows else "no row holds"
+            told = (
+                "no row holds"
+                if not sought.rows
+                else "1 row holds"
+                if sought.rows == 1
+                else f"{sought.rows:,} rows hold"
+            )
             lines.append(f"{told} {self.share:.0%} or more of {sought.words:,} words: {sought.text}")
             lines += [
                 f"  {match.share:>4.0%} {'whole ' if match.whole else ''}{match.where} of {one_line(match.uuid)} "
@@ -129,7 +137,7 @@ def contains(
         raise UsageError(f"share={share}: it is above 0 and at most 1, such as 0.2 or 20%")
     needles = [Needle(text, share) for text in ([texts] if isinstance(texts, str) else texts)]
     if not needles:
-        raise UsageError("nothing to look for: give a text")
+        raise UsageError("nothing to look for: give a text, with --text or --file")
     report = ContainsReport(0, share, [Sought(one_line(n.text, 60), len(n.words), n.sha256) for n in needles])
     shards = pick_splits(located(data, revision), split)
     finders = [needle.expressions() for needle in needles]

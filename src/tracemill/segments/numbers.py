@@ -151,7 +151,7 @@ def _any_of(words: Mapping[str, int], before: str) -> re.Pattern[str] | None:
     if not words:
         return None
     ordered = sorted(words, key=lambda word: (-len(word), word))
-    parts = [re.escape(w) + (r"(?!\w)" if w[-1].isascii() else "") for w in ordered]
+    parts = [re.escape(w) + (r"(?!\w)" if w[-1].isascii() and w[-1] != " " else "") for w in ordered]
     start = "" if before else r"(?<![A-Za-z])"
     return re.compile(rf"{before}{start}({'|'.join(parts)})", re.IGNORECASE)
 

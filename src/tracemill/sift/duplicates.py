@@ -41,11 +41,20 @@ def digest(sample: Sample) -> str:
 
 
 def without_duplicates(samples: Sequence[Sample]) -> list[Sample | Drop]:
-    """One result per sample, in order: the first of equal rows stays."""
-    first: dict[Hashable, str] = {}
+    """One result per sample, in order: the first of equal rows stays.
+
+    Only where turns before the last are equal is the whole row looked at: hashing long answers takes its time.
+    """
+    alone: dict[Hashable, Sample] = {}
+    met: dict[Hashable, str] = {}
     out: list[Sample | Drop] = []
     for sample in samples:
-        kept = first.setdefault(signature(sample), sample.uuid)
+        asked = (sample.reasoning, sample.language, *(turn.content for turn in sample.messages[:-1]))
+        first = alone.setdefault(asked, sample)
+        kept = sample.uuid
+        if first is not sample:
+            met.setdefault(signature(first), first.uuid)
+            kept = met.setdefault(signature(sample), sample.uuid)
         out.append(sample if kept == sample.uuid else Drop("duplicate", f"says exactly what {kept} says"))
     return out
 

@@ -44,7 +44,9 @@ class Stone:
 
 @dataclass(frozen=True)
 class Gone:
-    """Tombstones as a publication reads them: rows by their uuid, and by the key of their prompt."""
+    """Tombstones as a publication reads them: rows by their uuid, and by the key of their prompt. A row that was
+    translated takes its translations along.
+    """
 
     uuids: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
@@ -54,6 +56,8 @@ class Gone:
         if not (self.uuids or self.keys) or not table.num_rows:
             return None
         lost = pc.is_in(table.column("uuid"), value_set=self._of(self.uuids))
+        if "parent_uuid" in table.schema.names:
+            lost = pc.or_(lost, pc.is_in(table.column("parent_uuid"), value_set=self._of(self.uuids)))
         if self.keys:
             lost = pc.or_(lost, pc.is_in(table.column("prompt_key"), value_set=self._of(self.keys)))
         return pc.invert(lost) if pc.any(lost).as_py() else None
@@ -115,8 +119,10 @@ class Tombstones:
         hashes = (value for kind, value in self.stones if kind == "prompt_hash")
         return Gone(uuids, frozenset(key for value in hashes for key in keys_of(value)))
 
-    def stone_of(self, uuid: str, prompt_hash: str | None) -> Stone | None:
-        """The tombstone of a row, the older where two mean it; None where it was never taken down."""
-        places: Collection[Any] = (("uuid", uuid), ("prompt_hash", prompt_hash))
+    def stone_of(self, uuid: str, prompt_hash: str | None, parent: str | None = None) -> Stone | None:
+        """The tombstone of a row, or of the one that it translates, the oldest where several mean it; None where it was never
+        taken down.
+        """
+        places: Collection[Any] = (("uuid", uuid), ("prompt_hash", prompt_hash), ("uuid", parent))
         found = [self.stones[place] for place in places if place in self.stones]
         return min(found, key=lambda stone: stone.manifest, default=None)

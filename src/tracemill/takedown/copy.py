@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -22,23 +23,26 @@ from tracemill.errors import DataError, LossyConversion, UsageError
 from tracemill.publish.attribution import Origins, write_attribution
 from tracemill.publish.card import escape, table_lines
 from tracemill.reading.arrow_files import held_batches
+from tracemill.reading.batch import Batch, Piece
 from tracemill.reading.dataset import located
+from tracemill.reading.filters import languages_of
 from tracemill.reading.flat import to_sample
 from tracemill.reading.hub import fetched, is_hub_id
 from tracemill.reading.json_lines import byte_lines
-from tracemill.reading.pieces import Batch, Piece, batches, pieces
+from tracemill.reading.pieces import batches, pieces
 from tracemill.reading.shards import Shard
 from tracemill.storage.fs import Fs, crash_point
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.lock import RunLock
 from tracemill.storage.manifest import Manifest, commit, keep, newest, roll_forward
 from tracemill.storage.parquet import ParquetFile, Part
-from tracemill.storage.tombstones import Tombstones
+from tracemill.storage.tombstones import Kind, Tombstones
 from tracemill.takedown.asked import Asked
 from tracemill.takedown.report import RemoveReport
 
 LABELS = ("uuid", "license", "generator")
-PROMPT = ("messages", "tools", "metadata", "category", "reasoning")
+SPOKEN = ("category", "language")
+PROMPT = ("messages", "tools", "metadata", "reasoning")
 """Columns that are read besides where prompts are asked for."""
 
 
@@ -75,8 +79,9 @@ def remove_to(data: str | Path, asked: Asked, out: Path, fs: Fs) -> RemoveReport
         Tombstones({}).plus(asked, 1).save(paths, fs)
         fs.mkdir(paths.objects)
         counts, files, touched = _Counts(), list[dict[str, Any]](), list[str]()
+        meant = asked | _of_prompts(shards, asked)
         for number, (shard, public) in enumerate(_named(shards)):
-            part, lost = _copied(paths, shard, number, asked, counts, fs)
+            part, lost = _copied(paths, shard, number, meant, counts, fs)
             if lost:
                 touched.append(shard.name)
             if part is not None:
@@ -90,7 +95,7 @@ def remove_to(data: str | Path, asked: Asked, out: Path, fs: Fs) -> RemoveReport
 
 def _report(paths: RunPaths, manifest: Manifest, removed: Counter[str], touched: list[str]) -> RemoveReport:
     earlier = sum(line["rows"] for line in manifest.content["removed"]) - removed.total()
-    now = {f"data/{split}": rows for split, rows in sorted(removed.items())}
+    now = {f"data/{split}": rows for split, rows in sorted(removed.items()) if rows}
     absent = tuple(manifest.content["absent"])
     return RemoveReport(paths.root, manifest.number, now, earlier, absent, tuple(touched), len(manifest.files))
 
@@ -114,7 +119,7 @@ def _copied(
 ) -> tuple[Part | None, int]:
     """(the shard's new file, how many rows it lost); no file where no row is left."""
     rows, gone = 0, list[tuple[Piece, set[int]]]()
-    columns = [*LABELS, *(PROMPT if any(kind == "prompt_hash" for kind, _ in asked) else ())]
+    columns = [*LABELS, *SPOKEN, *(PROMPT if any(kind == "prompt_hash" for kind, _ in asked) else ())]
     for piece in pieces(shard):
         found: set[int] = set()
         for batch in batches(piece, columns):
@@ -139,8 +144,29 @@ def _endings(shard: Shard) -> list[str]:
     return endings[-2:] if endings and endings[-1] in (".gz", ".zst") else endings[-1:]
 
 
+def _of_prompts(shards: list[Shard], asked: Asked) -> Asked:
+    """The uuids of the rows of the prompts that are asked for, where there may be translations that must go with them."""
+    found: set[tuple[Kind, str]] = set()
+    if any(kind == "prompt_hash" for kind, _ in asked) and any(shard.language is not None for shard in shards):
+        for piece in (piece for shard in shards for piece in pieces(shard)):
+            for batch in batches(piece, ("uuid", *SPOKEN, *PROMPT)):
+                for row in batch.rows.to_pylist():
+                    if ("prompt_hash", prompt_hash_of(row)) in asked:
+                        found.add(("uuid", str(row["uuid"])))
+    return frozenset(found)
+
+
+@lru_cache(maxsize=8)
+def _with_translations(asked: Asked, languages: frozenset[str]) -> Asked:
+    """With the uuids that our translations of the rows into these languages have."""
+    uuids = [value for kind, value in asked if kind == "uuid"]
+    return asked | {("uuid", identity.translation_uuid(uuid, language)) for uuid in uuids for language in languages}
+
+
 def _met(batch: Batch, asked: Asked, counts: _Counts) -> set[int]:
     """Numbers of the rows of a batch that go; the others are counted."""
+    spoken = languages_of(batch.rows, batch.shard).unique().to_pylist()
+    asked = _with_translations(asked, frozenset(spoken) - {"en"})
     labels = [batch.rows.column(name).to_pylist() for name in LABELS]
     places: list[set[tuple[str, str]]] = [{("uuid", str(uuid))} for uuid in labels[0]]
     if "messages" in batch.rows.schema.names:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tracemill.legible import how_many
+
 
 @dataclass(frozen=True)
 class RemoveReport:
@@ -38,8 +40,8 @@ class RemoveReport:
         """For a person."""
         total = sum(self.removed.values())
         lines = [
-            f"{total:,} rows taken down, {self.earlier:,} before; manifest {self.manifest}: "
-            f"{len(self.rewritten):,} files written anew, {self.files:,} files now"
+            f"{how_many(total, 'row')} taken down, {self.earlier:,} before; manifest {self.manifest}: "
+            f"{how_many(len(self.rewritten), 'file')} written anew, {how_many(self.files, 'file')} now"
         ]
         lines += [f"  {rows:>9,} {place}" for place, rows in self.removed.items()]
         lines += [f"  no row has {value}" for value in self.absent[:20]]

@@ -13,6 +13,7 @@ from tracemill.charter import open_plan
 from tracemill.errors import UsageError
 from tracemill.plan import Plan
 from tracemill.publish.dataset import WHY, Counts, bad_tables, commit_dataset, publication, unit_tables, whole_ledger
+from tracemill.reading.hub import is_hub_id
 from tracemill.rework.plan import RowsPlan
 from tracemill.storage.fs import REAL, Fs, crash_point
 from tracemill.storage.layout import RunPaths
@@ -60,6 +61,11 @@ def remove(
             others = isinstance(plan, RowsPlan)
             return _from_run(paths, plan, read_asked(uuids, prompt_hashes, file, any_id=others), fs)
     asked = read_asked(uuids, prompt_hashes, file, any_id=True)
+    if out is None and is_hub_id(data):
+        raise UsageError(
+            f"{data} is taken for a dataset on the Hub, since there is no such directory here; nothing is changed there: name a"
+            " new directory with --out, and the dataset is written there without these rows"
+        )
     if out is None:
         raise UsageError(
             f"{data} is not the directory of a run (it has no .tracemill/plan.json), so it is left as it is; name a new"
@@ -70,7 +76,7 @@ def remove(
 
 def _from_run(paths: RunPaths, plan: Plan, asked: Asked, fs: Fs) -> RemoveReport:
     if newest(paths, fs) is None:
-        raise UsageError(f"{paths.root} has published nothing yet; `tracemill build` goes on")
+        raise UsageError(f"{paths.root} has published nothing yet; `tracemill {plan.command}` goes on")
     manifest = roll_forward(paths, fs)
     before = Tombstones.load(paths, fs)
     shown = before.until(manifest.number)
@@ -113,8 +119,8 @@ def _current(paths: RunPaths, plan: Plan, manifest: Manifest, stones: Tombstones
         or manifest.content.get("publication") != publication(plan.recipe, plan.fingerprint, notes, stones)
     ):
         raise UsageError(
-            f"{paths.root}: a build was begun after what is published, and has not come to its end. "
-            f"`tracemill build RECIPE --out {paths.root}` first, then remove"
+            f"{paths.root}: a run was begun after what is published, and has not come to its end. "
+            f"`tracemill {plan.command}` with --out {paths.root} first, then remove"
         )
     return notes
 

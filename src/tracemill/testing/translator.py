@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field, fields
+from functools import cache
 from hashlib import sha256
 
 from tracemill.testing.answers import Answer, Body, last_user_text, text_of
@@ -163,15 +164,21 @@ def pretend(text: str, target: str, salt: str = "") -> str:
     Args:
         salt: Another one gives other words.
     """
-    words = WORDS.get(target, WORDS["French"]).split()
 
     def other(found: re.Match[str]) -> str:
         word = found[0]
         if word[0] in "⟦[" or word.lower() in SCALES:
             return word
-        near = sorted(words, key=lambda known: abs(len(known) - len(word)))[:12] if target != "Japanese" else words
+        near = _near(target, len(word))
         chosen = near[sha256(f"{salt}{word.lower()}".encode()).digest()[0] % len(near)]
         return chosen.capitalize() if word[0].isupper() and found.start() == 0 else chosen
 
     made = _WORD.sub(other, text)
     return re.sub(r"(?<=[^\x00-\x7f]) (?=[^\x00-\x7f])", "", made) if target == "Japanese" else made
+
+
+@cache
+def _near(target: str, length: int) -> tuple[str, ...]:
+    """The words of a language that are about so long; of Japanese all, for its words say nothing by their length."""
+    words = WORDS.get(target, WORDS["French"]).split()
+    return tuple(words if target == "Japanese" else sorted(words, key=lambda known: abs(len(known) - length))[:12])

@@ -20,6 +20,8 @@ OWN_REASONS: dict[str, str] = {
     "language": "it is in another language",
     "back": "translated back, it says something else",
     "endpoint": "no model gave an answer that can be used",
+    "localise": "the row cannot be adapted to the readers of the language",
+    "memory": "no memory of translations has it, and no model may be asked",
     "trace": "the trace or a tool call is not that of the source",
 }
 LONG = 60

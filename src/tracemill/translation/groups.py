@@ -36,7 +36,7 @@ def _groups(climb: Climb, taken: Taken, granularity: Granularity) -> list[list[i
         places = [place for place, segment in enumerate(segments) if segment.translatable]
         for batch in batches(segments, granularity):
             pieces = [first + places.index(place) for place in batch]
-            out.append([piece for piece in pieces if climb.remembered(taken.pieces[piece].masked) is None])
+            out.append([n for n in pieces if not isinstance(climb.remembered(taken.pieces[n].masked), str)])
         first += len(places)
     return out
 

@@ -20,6 +20,9 @@ from tracemill.translation.gates import Refused, SegmentGates
 from tracemill.translation.memory import NOTHING, Memory
 from tracemill.translation.prompting import Prompt
 
+REMEMBERED = 4000
+"""Segments of one language whose memory is kept at hand."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rung:
@@ -49,7 +52,7 @@ def rungs(route: Sequence[str], ladder: Ladder, context: int = 0) -> list[Rung]:
         out += [Rung(teacher, sample, context) for sample in range(ladder.samples)]
         if number == 0 and ladder.context and not context:
             out.append(Rung(teacher, ladder.samples, ladder.context))
-    if ladder.sentences:
+    if ladder.sentences and route:
         out.append(Rung(route[-1], 0, context, sentences=True))
     return out
 
@@ -100,6 +103,8 @@ class Climb:
     rules: tuple[str, ...] = ()
     memory: Memory = NOTHING
     back: BackCheck | None = None
+    recalled: dict[str, str | Refused | None] = field(default_factory=dict)
+    """What the memory has for the segments that were looked for last, gates passed: many rows share them."""
 
     async def __call__(self, masked: Masked, before: Sequence[str], start: int = 0) -> Tried:
         """Climb until a translation passes.
@@ -108,11 +113,15 @@ class Climb:
             before: The lines before it, as they stand.
             start: The rung to begin at.
         """
-        tried = Tried()
-        if not start and (known := self.remembered(masked)) is not None:
+        known = self.remembered(masked) if not start or not self.rungs else None
+        if isinstance(known, str):
             said = self.memory.said(masked.source, self.source.code, self.target.code)
             agreed = said is not None and said.strip() == known.strip()
             return Tried(text=known, rung="memory", remembered=True, looked_at=said is not None, agreed=agreed)
+        tried = Tried()
+        if not self.rungs:
+            refused = known or Refused("memory", "no memory has it, and no model may be asked")
+            return Tried(refused=refused, rung="memory", reasons=Counter({refused.reason: 1}))
         deaf: set[str] = set()
         for rung in self.rungs[start:]:
             if rung.teacher in deaf or (rung.context and not before and rung.context not in (0, self.rungs[0].context)):
@@ -133,13 +142,16 @@ class Climb:
                 tried.reasons[got.reason] += 1
         return tried
 
-    def remembered(self, masked: Masked) -> str | None:
-        """The translation that a person gave, if it passes the gates."""
-        known = self.memory.find(masked.source, self.source.code, self.target.code)
-        if known is None:
+    def remembered(self, masked: Masked) -> str | Refused | None:
+        """The translation that a memory has, if it passes the gates, or what they say; None if there is none."""
+        if not self.memory:
             return None
-        got = self.gates.judge_own(masked, known)
-        return got if isinstance(got, str) else None
+        if masked.source not in self.recalled:
+            if len(self.recalled) >= REMEMBERED:
+                self.recalled.clear()
+            known = self.memory.find(masked.source, self.source.code, self.target.code)
+            self.recalled[masked.source] = None if known is None else self.gates.judge_own(masked, known)
+        return self.recalled[masked.source]
 
     async def _once(self, masked: Masked, before: Sequence[str], rung: Rung, tried: Tried) -> str | Refused | Failure:
         tried.asked += 1
@@ -183,8 +195,11 @@ class Climb:
     async def _by_sentence(
         self, masked: Masked, before: Sequence[str], rung: Rung, tried: Tried
     ) -> str | Refused | Failure | None:
-        """Sentence by sentence, each with as many samples as the ladder gives. None if it is one sentence."""
-        parts = sentences(masked.text)
+        """Sentence by sentence, each with as many samples as the ladder gives. None if it is one sentence.
+
+        The last refusal is counted by the caller, as for any rung.
+        """
+        parts = sentences(masked.text, self.source.sentence_ends)
         if sum(part.translatable for part in parts) < 2:
             return None
         samples = 1 + max(r.sample for r in self.rungs)
@@ -194,13 +209,16 @@ class Climb:
             if not part.translatable:
                 out.append(part.text if self.target.spaces else "")
                 continue
+            if out and self.target.spaces and not self.source.spaces:
+                out.append(" ")
             piece = renumbered(part.text, masked)
             got: str | Refused | Failure = piece.source
             for sample in range(samples if has_words(piece.source) else 0):
+                if isinstance(got, Refused):
+                    tried.reasons[got.reason] += 1
                 got = await self._once(piece, near, Rung(rung.teacher, sample, rung.context), tried)
                 if not isinstance(got, Refused):
                     break
-                tried.reasons[got.reason] += 1
             if not isinstance(got, str):
                 return got
             out.append(got)

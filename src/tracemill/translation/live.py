@@ -7,7 +7,7 @@ once would give, byte for byte, but for the gates of whole messages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
 
 from tracemill.segments.masks import mask
@@ -30,7 +30,7 @@ class Piece:
     """Why no translation passed; `text` is then the source."""
 
 
-async def live(parts: AsyncIterable[str], climb: Climb) -> AsyncIterator[Piece]:
+async def live(parts: AsyncIterable[str], climb: Climb) -> AsyncGenerator[Piece, None]:
     """Translate a stream of source text.
 
     Args:
@@ -49,20 +49,28 @@ async def live(parts: AsyncIterable[str], climb: Climb) -> AsyncIterator[Piece]:
         await reader
     finally:
         reader.cancel()
+        await asyncio.gather(reader, return_exceptions=True)
+        left = [coming for _ in range(waiting.qsize()) if (coming := waiting.get_nowait()) is not None]
+        for coming in left:
+            coming.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 async def _read(parts: AsyncIterable[str], climb: Climb, waiting: asyncio.Queue[asyncio.Future[Piece] | None]) -> None:
     """Cut the stream into segments and ask for each, in order."""
-    held = ""
+    held, looked = "", 0
     before: list[str] = []
     try:
         async for part in parts:
             held += part
-            whole, held = _whole_lines(held)
+            whole, held = _whole_lines(held, looked)
+            looked = len(held) if not whole else 0
             await _ask(whole, climb, before, waiting)
         await _ask(held, climb, before, waiting)
-    finally:
+    except Exception:
         await waiting.put(None)
+        raise
+    await waiting.put(None)
 
 
 async def _ask(
@@ -91,14 +99,17 @@ async def _translated(text: str, before: tuple[str, ...], climb: Climb) -> Piece
     return Piece(text, text, why)
 
 
-def _whole_lines(held: str) -> tuple[str, str]:
+def _whole_lines(held: str, looked: int = 0) -> tuple[str, str]:
     """(what can be cut now, what must wait): all lines that are whole and after which no block is open.
 
     A line may begin a block whose end is still to come, so the text is cut only where what stands before is cut the same
     way with anything after it: at the last blank line outside of blocks, or line by line of plain prose.
+
+    Args:
+        looked: No end of a line among so many first characters is one to cut at; it was tried before.
     """
     end = held.rfind("\n") + 1
-    while end > 0:
+    while end > looked:
         head = held[:end]
         if _closed(head):
             return head, held[end:]

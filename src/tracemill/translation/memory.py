@@ -1,13 +1,13 @@
-"""Translations by people: files that are asked before any model.
+"""Translations that are known before any model is asked: files by people, and the sentences of our own generator.
 
-A run keeps its own copy, so that a file may change or go. What is held is whole segments, by their source text; whether a
-translation is right, the gates decide like any other.
+A run keeps its own copy of a file, so that it may change or go. What is held is whole segments, by their source text, or
+sentences with slots; whether a translation is right, the gates decide like any other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tracemill import identity
@@ -15,8 +15,11 @@ from tracemill.errors import RecipeError
 from tracemill.legible import one_line, quoted
 from tracemill.storage.fs import REAL, Fs
 from tracemill.translation.exchange import Pair, read_pairs, write_pairs
+from tracemill.translation.phrasebook import Phrasebook, built_in
 
 SUFFIX = ".memory.jsonl"
+BUILT_IN = "builtin"
+"""What stands for a file: the sentences of the built-in generator and teacher."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class Memory:
     pairs: dict[tuple[str, str, str], str]
     machine: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """Of those that a person was asked to look at: what a model had said."""
+    phrases: Phrasebook | None = None
+    """Sentences with slots, where the pairs have nothing."""
+
+    def __bool__(self) -> bool:
+        return bool(self.pairs) or self.phrases is not None
 
     @classmethod
     def of(cls, pairs: Iterable[Pair]) -> Memory:
@@ -46,23 +54,26 @@ class Memory:
 
     def find(self, text: str, source: str, target: str) -> str | None:
         """The translation of a segment, or None."""
-        return self.pairs.get((source, target, text))
+        known = self.pairs.get((source, target, text))
+        return known if known is not None or self.phrases is None else self.phrases.find(text, source, target)
 
     def identity(self) -> str:
         """Hex; equal for equal translations."""
-        return identity.digest(sorted([*key, text, self.machine.get(key, "")] for key, text in self.pairs.items()))
+        own = identity.digest(sorted([*key, text, self.machine.get(key, "")] for key, text in self.pairs.items()))
+        return own if self.phrases is None else identity.digest([own, self.phrases.identity])
 
 
 NOTHING = Memory({})
 
 
 def read_memory(files: Sequence[str], fs: Fs = REAL) -> Memory:
-    """The translations in some files.
+    """The translations in some files; `builtin` stands for the sentences of our own generator.
 
     Raises:
         RecipeError: A file cannot be read, or is none of TMX, XLIFF and JSONL.
     """
-    return Memory.of(pair for file in files for pair in _read(Path(file), fs)) if files else NOTHING
+    held = Memory.of(pair for file in files if file != BUILT_IN for pair in _read(Path(file), fs)) if files else NOTHING
+    return replace(held, phrases=built_in()) if BUILT_IN in files else held
 
 
 def _read(path: Path, fs: Fs) -> Iterator[Pair]:
@@ -79,7 +90,7 @@ def _read(path: Path, fs: Fs) -> Iterator[Pair]:
 
 
 def keep_memory(directory: Path, memory: Memory, fs: Fs = REAL) -> Path:
-    """A run's own copy of a memory, in a file named for what is in it."""
+    """A run's own copy of the pairs of a memory, in a file named for what is in it."""
     pairs = [Pair(*key, text, machine=memory.machine.get(key, "")) for key, text in memory.pairs.items()]
     fs.mkdir(directory)
     place = directory / f"{memory.identity()[:16]}{SUFFIX}"

@@ -10,7 +10,8 @@ from typing import Any
 from tracemill.languages import codes
 from tracemill.recipe import Recipe
 from tracemill.storage.fs import REAL, Fs
-from tracemill.translation.memory import keep_memory
+from tracemill.translation.memory import BUILT_IN, keep_memory
+from tracemill.translation.prompting import Prompt, is_built_in
 from tracemill.translation.stage import Setup
 
 
@@ -22,11 +23,10 @@ def keep(directory: Path, setup: Setup, fs: Fs = REAL) -> dict[str, Any]:
     """
     told: dict[str, Any] = {"to": [target.code for target in setup.targets], "source": setup.source.code}
     if setup.prompt_file is not None:
-        fs.mkdir(directory)
-        name = f"prompt-{setup.prompt.hash[:16]}"
-        fs.replace(directory / f"{name}.txt", f"{setup.prompt.user}\n".encode())
-        fs.replace(directory / f"{name}.system.txt", setup.prompt.system.encode())
-        told["prompt"] = f"{name}.txt"
+        told["prompt"] = _keep_prompt(directory, setup.prompt, fs)
+    local = setup.translate.localise
+    if local is not None and not is_built_in(local.prompt):
+        told["localise"] = _keep_prompt(directory, setup.local_prompt, fs)
     own = [one for one in (setup.source, *setup.targets) if one.code not in codes() or setup.is_own(one)]
     told["languages"] = []
     for one in own:
@@ -35,8 +35,18 @@ def keep(directory: Path, setup: Setup, fs: Fs = REAL) -> dict[str, Any]:
         fs.replace(directory / f"{one.code}.yaml", data.encode())
         told["languages"].append(f"{one.code}.yaml")
     told["memory"] = [keep_memory(directory, setup.memory, fs).name] if setup.memory.pairs else []
+    if setup.memory.phrases is not None:
+        told[BUILT_IN] = True
     told["runs"] = [str(Path(run).absolute()) for run in setup.runs]
     return told
+
+
+def _keep_prompt(directory: Path, prompt: Prompt, fs: Fs) -> str:
+    fs.mkdir(directory)
+    name = f"prompt-{prompt.hash[:16]}"
+    fs.replace(directory / f"{name}.txt", f"{prompt.user}\n".encode())
+    fs.replace(directory / f"{name}.system.txt", prompt.system.encode())
+    return f"{name}.txt"
 
 
 def with_own(recipe: Recipe, directory: Path, told: Mapping[str, Any]) -> Recipe:
@@ -45,6 +55,10 @@ def with_own(recipe: Recipe, directory: Path, told: Mapping[str, Any]) -> Recipe
     changed: dict[str, Any] = {"to": tuple(told["to"]), "source": told["source"]}
     if "prompt" in told:
         changed["prompt"] = str(directory / told["prompt"])
+    if "localise" in told and recipe.translate.localise is not None:
+        own = {"prompt": str(directory / told["localise"])}
+        changed["localise"] = recipe.translate.localise.model_copy(update=own)
     changed["languages"] = tuple(str(directory / name) for name in told["languages"])
-    changed["memory"] = (*(str(directory / name) for name in told["memory"]), *told["runs"])
+    phrases = (BUILT_IN,) if told.get(BUILT_IN) else ()
+    changed["memory"] = (*(str(directory / name) for name in told["memory"]), *phrases, *told["runs"])
     return recipe.model_copy(update={"translate": recipe.translate.model_copy(update=changed)})

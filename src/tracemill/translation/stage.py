@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,15 @@ from tracemill.segments.message import BLOCKS, check_message
 from tracemill.segments.problem import Problem
 from tracemill.segments.splitting import split
 from tracemill.step import Drop
+from tracemill.tasks import all_ended
 from tracemill.translation.asking import Asking
 from tracemill.translation.back import BackCheck
 from tracemill.translation.gates import DROPS, Refused, SegmentGates
 from tracemill.translation.groups import ask_together
 from tracemill.translation.ladder import Climb, Tried, rungs
-from tracemill.translation.memory import NOTHING, Memory, read_memory
+from tracemill.translation.localise import STAGE as LOCALISE
+from tracemill.translation.localise import Adapting
+from tracemill.translation.memory import BUILT_IN, NOTHING, Memory, read_memory
 from tracemill.translation.messages import Taken, child_of, put_together, take_apart, text_of, untouched
 from tracemill.translation.prompting import NUMBERED, Prompt, is_built_in, load_prompt
 from tracemill.translation.rules import rules_between
@@ -51,6 +55,12 @@ class Setup:
     """Directories of earlier runs, whose replies serve here too."""
 
     @property
+    def local_prompt(self) -> Prompt:
+        """What a teacher who adapts rows is asked with."""
+        local = self.translate.localise
+        return load_prompt(local.prompt if local is not None else LOCALISE)
+
+    @property
     def prompt_file(self) -> str | None:
         """The prompt, where it is a file of the user's."""
         return None if is_built_in(self.translate.prompt) else self.translate.prompt
@@ -64,7 +74,9 @@ class Setup:
         told: list[Any] = [target.model_dump(mode="json") for target in (self.source, *self.targets)]
         if self.translate.granularity != "line":
             told.append(load_prompt(NUMBERED).hash)
-        return [STAGE, self.prompt.hash, told, *([self.memory.identity()] if self.memory.pairs else [])]
+        if self.translate.localise is not None:
+            told.append(self.local_prompt.hash)
+        return [STAGE, self.prompt.hash, told, *([self.memory.identity()] if self.memory else [])]
 
 
 def setup(recipe: Recipe) -> Setup | None:
@@ -77,7 +89,7 @@ def setup(recipe: Recipe) -> Setup | None:
     if wanted is None:
         return None
     targets = tuple(language(code, wanted.languages) for code in wanted.to)
-    runs = tuple(path for path in wanted.memory if Path(path).is_dir())
+    runs = tuple(path for path in wanted.memory if path != BUILT_IN and Path(path).is_dir())
     memory = read_memory([path for path in wanted.memory if path not in runs])
     source = language(wanted.source, wanted.languages)
     return Setup(recipe, wanted, source, targets, load_prompt(wanted.prompt), memory, runs)
@@ -124,7 +136,13 @@ class Translator:
         self.setup = setup
         self.codes = tuple(target.code for target in setup.targets)
         self._asking = Asking(ask, setup.recipe)
+        self._of_text = lru_cache(maxsize=64)(self._judged)
+        """The samples of a prompt come one after the other, and share its text."""
         self._climbs = {target.code: self._climb(target) for target in setup.targets}
+        self._adapting: dict[str, Adapting] = {}
+        if (local := setup.translate.localise) is not None:
+            prompt, source = setup.local_prompt, setup.source
+            self._adapting = {t.code: Adapting(local, self._asking, prompt, source, t) for t in setup.targets}
 
     def climb(self, code: str) -> Climb:
         """What translates single segments into a language; see `live`."""
@@ -132,26 +150,37 @@ class Translator:
 
     def concerns(self, parent: Sample, code: str) -> bool:
         """Whether a row is translated into a language."""
-        return parent.language == self.setup.source.code and code != parent.language
+        about = parent.domain or parent.category
+        return parent.language == self.setup.source.code != code and self.setup.translate.takes(about)
 
     def needs_check(self, parent: Sample, child: Sample) -> bool:
         """Whether the translated answer has to pass the check of its original."""
-        return child.domain == "math" and child.expected is not None
+        return (child.domain or child.category) == "math" and child.expected is not None
 
     async def __call__(self, parent: Sample, code: str) -> Translation:
         """One row into one language. Every segment is climbed to its end, so that what is told depends on replies alone."""
         climb = self._climbs[code]
         wanted = self.setup.translate
-        taken = take_apart(parent, self._near, wanted.system, wanted.traces, wanted.comments)
+        measured: Counter[str] = Counter()
+        local = await self._localised(parent, code, measured)
+        row = local if isinstance(local, Sample) else parent
+        taken = take_apart(row, self._near, wanted.system, wanted.traces, wanted.comments)
+        if not isinstance(local, Sample):
+            measured.update({"bytes": taken.source_bytes, "bytes lost": taken.source_bytes})
+            drop, failure = (local, None) if isinstance(local, Drop) else (None, local)
+            return Translation(child_of(parent, code), drop, failure, +measured)
         tried = await self._tried(climb, taken)
-        measured = Counter({"bytes": taken.source_bytes, "segments": len(tried)})
+        measured.update({"bytes": taken.source_bytes, "segments": len(tried)})
         got = self._ended(taken, tried, code)
         if got.drop is not None and got.drop.reason == "language" and all(one.text for one in tried):
             # Each line passed alone, the message as a whole did not: everything is asked once more, a rung higher.
-            again = await _all(climb(piece.masked, piece.before, 1) for piece in taken.pieces)
-            tried = [_added(first, second) for first, second in zip(tried, again, strict=True)]
+            # But what people said stays.
+            asked = [n for n, one in enumerate(tried) if not one.remembered]
+            again = await _all(climb(taken.pieces[n].masked, taken.pieces[n].before, 1) for n in asked)
+            for n, second in zip(asked, again, strict=True):
+                tried[n] = _added(tried[n], second)
             got = self._ended(taken, tried, code)
-        measured["asked"] = sum(one.asked for one in tried)
+        measured["asked"] += sum(one.asked for one in tried)
         measured["remembered"] = sum(one.remembered for one in tried)
         measured["looked at"] = sum(one.looked_at for one in tried)
         measured["agreed"] = sum(one.agreed for one in tried)
@@ -167,11 +196,16 @@ class Translator:
         )
         return Translation(got.sample, got.drop, got.failure, +measured, pairs)
 
+    async def _localised(self, parent: Sample, code: str, measured: Counter[str]) -> Sample | Drop | Failure:
+        """The row as readers of the language would have it, if that is wanted and its answer can be checked again."""
+        adapting = self._adapting.get(code)
+        return parent if adapting is None or not self.needs_check(parent, parent) else await adapting(parent, measured)
+
     async def _tried(self, climb: Climb, taken: Taken) -> list[Tried]:
         """What became of each piece: of those asked together too, if they were to be, and of the rest alone."""
         form = self.setup.translate.granularity
         found: list[Tried | None] = [None] * len(taken.pieces)
-        if form != "line":
+        if form != "line" and climb.rungs:
             found = await ask_together(climb, taken, form)
         left = [n for n, one in enumerate(found) if one is None or one.text is None]
         alone = await _all(climb(taken.pieces[n].masked, taken.pieces[n].before) for n in left)
@@ -241,16 +275,21 @@ class Translator:
         """The gates of whole texts."""
         for number, part, _ in taken.parts:
             source, text = (text_of(row.messages[number], part) for row in (taken.parent, child))
-            where = f"messages[{number}] ({child.messages[number].role}{', trace' if part == 'reasoning' else ''})"
-            if (problem := whole(source, text, self.setup.translate.comments)) is not None:
-                return Refused(problem.reason, f"{where}: {problem.detail}")
-            if not self.setup.translate.gates.language:
-                continue
-            verdict = identify(text, self._among(code))
-            if verdict.denies(code):
-                told = f"{where} is {verdict.language} ({verdict.score:.2f})"
-                return Refused("language", f"{told}: {one_line(text, EVIDENCE)}")
+            if (refused := self._of_text(source, text, code)) is not None:
+                where = f"messages[{number}] ({child.messages[number].role}{', trace' if part == 'reasoning' else ''})"
+                return Refused(refused.reason, f"{where}{refused.detail}")
         return None
+
+    def _judged(self, source: str, text: str, code: str) -> Refused | None:
+        """The gates of one whole text; the detail goes on where its place was told."""
+        if (problem := whole(source, text, self.setup.translate.comments)) is not None:
+            return Refused(problem.reason, f": {problem.detail}")
+        if not self.setup.translate.gates.language:
+            return None
+        verdict = identify(text, self._among(code))
+        if not verdict.denies(code):
+            return None
+        return Refused("language", f" is {verdict.language} ({verdict.score:.2f}): {one_line(text, EVIDENCE)}")
 
 
 def whole(source: str, translation: str, comments: bool = False) -> Problem | None:
@@ -271,16 +310,7 @@ def _blocks(text: str, comments: bool) -> list[str]:
 
 async def _all(climbs: Any) -> Sequence[Tried]:
     """All climbs, to their ends: a reply on its way is not given up because another one failed."""
-    tasks = [asyncio.ensure_future(climb) for climb in climbs]
-    try:
-        if tasks:
-            await asyncio.wait(tasks)
-    except asyncio.CancelledError:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        raise
-    return [task.result() for task in tasks]
+    return await all_ended([asyncio.ensure_future(climb) for climb in climbs])
 
 
 def _added(first: Tried, second: Tried) -> Tried:

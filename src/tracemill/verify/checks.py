@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tracemill.code_task import read_task
 from tracemill.models.wire import Ask
 from tracemill.recipe import GeneratedPrompts, PromptFiles, Recipe
 from tracemill.recipe.sources import PromptSource
@@ -98,5 +99,16 @@ def votes_on(step: SiblingStep, sample: Sample) -> bool:
 
 def to_judge(judge: Judge, sample: Sample) -> bool:
     """Whether a sample is left for the judge: its category is judged, and no other check has decided or will."""
-    decided = any(verdict.passed and verdict.step.startswith("verify_") for verdict in sample.verdicts)
-    return sample.category in judge.rubrics and kind_of(sample) not in ("choice", "math") and not decided
+    if sample.category not in judge.rubrics or kind_of(sample) in ("choice", "math"):
+        return False
+    if sample.category == "code":
+        return explains(sample)
+    return not any(verdict.passed and verdict.step.startswith("verify_") for verdict in sample.verdicts)
+
+
+def explains(sample: Sample) -> bool:
+    """Whether a code sample is to explain code, which no test can check."""
+    try:
+        return read_task(sample.expected or "").kind == "explain"
+    except ValueError:
+        return False

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from tracemill.errors import LossyConversion
 from tracemill.record import Sample
-from tracemill.schema import to_row
+from tracemill.schema import check_row
 from tracemill.step import Drop
 from tracemill.think import CHANNEL, CLOSE, TAGS, holds_trace
 
@@ -60,13 +60,13 @@ class Complete:
             and not ((self.any_turn or sample.tools) and _thinks(sample))
         ):
             return Drop("trace_missing", "reasoning was asked for, and none came")
-        if turn.reasoning is not None and CLOSE in turn.reasoning:
-            return Drop(
-                "trace_ambiguous", f"{CLOSE} stands inside the trace, so that no reader could tell where it ends"
-            )
         try:
-            to_row(sample)
+            check_row(sample)
         except LossyConversion as exc:
+            if turn.reasoning is not None and CLOSE in turn.reasoning:
+                return Drop(
+                    "trace_ambiguous", f"{CLOSE} stands inside the trace, so that no reader could tell where it ends"
+                )
             return Drop("unwritable", str(exc))
         return sample
 

@@ -18,11 +18,12 @@ import orjson
 
 from tracemill import identity
 from tracemill.errors import JudgeUntrusted
+from tracemill.models.roles import Role, filled, json_in
 from tracemill.models.wire import Ask, Failure, Reply, Request
 from tracemill.recipe import Recipe
-from tracemill.recipe.dialects import Impossible
-from tracemill.record import Message, Prompt, Reasoning, Sample
+from tracemill.record import Message, Prompt, Sample
 from tracemill.step import Drop
+from tracemill.tasks import all_ended
 from tracemill.verify.rubric import Gold, Rubric, frame
 from tracemill.verify.votes import passed
 
@@ -95,14 +96,7 @@ class Judge:
             asyncio.create_task(self._canary(first.category, first.hash, about, number))
             for number in range(self._settings.canaries)
         ]
-        try:
-            await asyncio.wait(tasks)  # a reply on its way is never given up because another request failed
-        except asyncio.CancelledError:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-            raise
-        ends = [task.result() for task in tasks]
+        ends = await all_ended(tasks)
         self._trust(ends)
         return Counter((self.name, first.category, first.language, f"canary {kind}: {end}") for kind, end in ends)
 
@@ -149,33 +143,10 @@ class Judge:
         return Drop("no_verdict", f"the judge says {said[:200]!r}")
 
     def _request(self, case: _Case, nonce: str, data: str, retry: int) -> Request:
-        settings = self._settings
-        teacher = self.recipe.teachers[settings.teacher]
-        mode: Reasoning = "off"
-        try:
-            asked = teacher.asked(mode)
-        except Impossible:
-            mode = "on"
-            asked = teacher.asked(mode)
-        sampling = teacher.sampling_for(case.category).model_dump(exclude_none=True)
-        limit = sampling.pop("max_tokens")
-        text = _filled(frame(), {"rubric": self.rubrics[case.category].text, "data": data, "nonce": nonce})
-        return Request(
-            teacher=settings.teacher,
-            model=teacher.model,
-            revision=teacher.revision,
-            messages=tuple(identity.wire_message(m) for m in asked.headed((Message("user", text),))),
-            reasoning=mode,
-            seed=identity.wire_seed(self.recipe.seed, case.about, mode, 0, retry),
-            max_tokens=limit,
-            home=case.home,
-            retry=retry,
-            sampling=sampling,
-            extra=asked.body,
-            send_seed=teacher.sends_seed(),
-            limit_field=teacher.limited_by(),
-            trace_field=teacher.trace_field(),
-        )
+        role = Role(self._settings.teacher, self.recipe)
+        text = filled(frame(), {"rubric": self.rubrics[case.category].text, "data": data, "nonce": nonce})
+        seed = identity.wire_seed(self.recipe.seed, case.about, role.mode, 0, retry)
+        return role.request(text, case.category, case.home, seed, retry=retry)
 
     @property
     def _settings(self) -> Any:
@@ -214,11 +185,9 @@ def read_verdict(reply: Reply, nonce: str) -> Judged | None:
     """The verdict in a reply, or None where it is not exactly one, about this case, with a score from 1 to 5."""
     if reply.finish_reason == "length":
         return None
-    text = reply.content.strip()
-    fenced = re.fullmatch(r"```(?:json)?\s*\n(.*?)\n?\s*```", text, re.DOTALL)
     try:
-        told = orjson.loads(fenced[1] if fenced else text)
-    except orjson.JSONDecodeError:
+        told = json_in(reply.content.strip())
+    except ValueError:
         return None
     if not isinstance(told, dict) or told.get("case") != nonce:
         return None
@@ -246,8 +215,3 @@ def _planted(kind: Kind, gold: Gold, round_: int) -> str:
             return gold.bad
         case "gold_good":
             return gold.good
-
-
-def _filled(template: str, values: Mapping[str, str]) -> str:
-    """Put each value in place of its {name}, in one pass: what stands in a value is text."""
-    return re.sub(r"\{(" + "|".join(values) + r")\}", lambda found: values[found[1]], template)

@@ -49,7 +49,7 @@ def load_rubrics(recipe: Recipe) -> Mapping[str, Rubric]:
     """
     if recipe.judge is None:
         return {}
-    own = {str(category): Path(path) for category, path in recipe.judge.rubrics.items()}
+    own = {str(category): path for category, path in recipe.judge.rubrics.items()}
     return {category: _rubric(category, own.get(category)) for category in map(str, recipe.judge.categories)}
 
 
@@ -59,10 +59,12 @@ def frame() -> str:
     return _shelf().joinpath("frame.txt").read_text(encoding="utf-8")
 
 
-def _rubric(category: str, path: Path | None) -> Rubric:
+def _rubric(category: str, told: str | None) -> Rubric:
     where = f"judge.rubrics.{category}"
-    file: Path | Traversable = path or _shelf() / f"{category}.yaml"
-    if path is None and not file.is_file():
+    built_in = _shelf() / f"{told or category}.yaml"
+    named = told is None or (told.isalnum() and built_in.is_file())
+    file: Path | Traversable = built_in if named else Path(told or "")
+    if told is None and not file.is_file():
         raise RecipeError(f"{where}: there is no built-in rubric for {category}; name a file", ("judge", "rubrics"))
     try:
         told = yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -25,11 +25,11 @@ SHORTEST = 1_500
 """Characters. A shorter text may well say a thing three times."""
 LONGEST = 100_000
 """Characters, from the end, whose runs are counted."""
-PROBES, PROBE, SEEN = 6, 60, 3
-"""A loop of that share is looked for with 6 samples of 60 characters, a fifth of the text apart, of which one must stand in
+PROBES, PROBE, SEEN = 4, 60, 3
+"""A loop of that share is looked for with 4 samples of 60 characters, at each fifth of the text, of which one must stand in
 the text three times. A model that loops does so in one stretch, usually to the end: one that fills 30 % holds a sample
-whole. Repeats that lie scattered over half of a text are missed in 1.6 % of texts (0.5 ^ 6). Counting the samples takes a
-hundredth of the time of counting all runs."""
+whole. Repeats that lie scattered over half of a text are missed in 6 % of texts (0.5 ^ 4). Counting the samples takes less
+than a hundredth of the time of counting all runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ def looping(text: str) -> float:
     """The share of a text's runs of `LOOP_WORDS` words that stand in it before; 0 where no sample of it comes back."""
     if len(text) < SHORTEST:
         return 0.0
-    step = (len(text) - PROBE) // (PROBES - 1)
-    for start in range(0, PROBES * step, step):
+    step = len(text) // (PROBES + 1)
+    for start in range(step, len(text) - step + 1, step):
         if text.count(text[start : start + PROBE]) >= SEEN:
             break
     else:

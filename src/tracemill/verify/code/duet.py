@@ -8,29 +8,34 @@ sandbox never holds.
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tracemill.code_task import Language
 from tracemill.sandbox import Job, Limits, Outcome, Sandbox
+from tracemill.sandbox.job import Limited
+from tracemill.verify.code.languages import toolchain
 
 Status = Literal["passed", "failed", "limit", "invalid"]
 SPOKEN: Mapping[Language, tuple[str, tuple[str, ...]]] = {
-    "python": ("py", ("/usr/bin/python3", "-s")),
+    "python": ("py", ("/usr/bin/python3", "-s", "-S")),
     "javascript": ("js", ("/usr/bin/node",)),
+    "typescript": ("js", ("/usr/bin/node",)),
 }
-"""Languages in which tests can call functions: the ending of our programs, and what runs them."""
+"""Languages in which tests can call functions: the ending of our programs, and what runs them. TypeScript comes as the
+JavaScript that was made of it."""
 JUDGES_MORE = 2.0
 """Seconds that the judge may take beyond the answer's clock, to start and to end."""
+ENDING = 2.0
+"""Seconds that an answer which closed its pipes has to end by itself, so that what is told of its end does not depend on how
+quickly it was seen. One that goes on is ended."""
 HASH_SEED = {"PYTHONHASHSEED": "0"}
 """The order of sets is the same in every run."""
 
@@ -45,6 +50,8 @@ class Tested:
     """Instructions of the interpreter that the answer told of; counted only where it was asked for."""
     cpu: float = 0.0
     """Seconds of processor time that its processes were seen to use, from outside."""
+    began: bool = True
+    """Whether the program was run; one that does not compile is not."""
 
     @property
     def passed(self) -> bool:
@@ -58,7 +65,7 @@ def _inside(name: str) -> bytes:
 
 def spoken(language: Language) -> bool:
     """Whether tests that call functions can be run in a language here."""
-    return language in SPOKEN and Path(SPOKEN[language][1][0]).exists()
+    return language in SPOKEN and toolchain(language) is not None
 
 
 def play(
@@ -87,7 +94,7 @@ def play(
     """
     ending, command = SPOKEN[language]
     nonce = secrets.token_hex(16)
-    told = {"tests": tests, "entry": entry, "context": context, "answers": answers, "nonce": nonce}
+    told = {"tests": tests, "context": context, "entry": entry, "names": "\n".join((nonce, *answers))}
     shared = {f"values.{ending}": _inside(f"values.{ending}")}
     asks, heard_by_answer = _pipe()
     says, heard_by_judge = _pipe()
@@ -102,7 +109,7 @@ def play(
     )
     judge = Job(
         (*command, f"/box/judge.{ending}", str(heard_by_judge), str(asks)),
-        {**shared, f"judge.{ending}": _inside(f"judge.{ending}"), "tests.json": json.dumps(told).encode()},
+        {**shared, f"judge.{ending}": _inside(f"judge.{ending}"), **_texts(told)},
         limits=replace(limits, wall=limits.wall + JUDGES_MORE, cpu=limits.cpu + 1),
         environment=HASH_SEED,
         links=(heard_by_judge, asks),
@@ -111,41 +118,63 @@ def play(
         played: Future[Outcome] = beside.submit(sandbox.run, answer)
         try:
             judged = sandbox.run(judge)
+            found = _record(judged, nonce)
+            if found is not None and found.closed:
+                wait([played], ENDING)
         finally:
             os.close(over)  # the judge has ended, and with it the answer's part
             wait([played])
             os.close(still)
         outcome = played.result()
-    return _understood(judged, outcome, nonce)
+    return _understood(judged, found, outcome)
 
 
-def _understood(judged: Outcome, outcome: Outcome, nonce: str) -> Tested:
-    record = None
-    for line in judged.stdout.decode(errors="replace").splitlines():
-        if line.startswith(nonce):
-            with suppress(ValueError):
-                record = json.loads(line.removeprefix(nonce))
+class _Record(NamedTuple):
+    """The judge's last line, behind the nonce."""
+
+    passed: bool
+    invalid: bool
+    closed: bool
+    """The answer's process ended before the tests did."""
+    steps: int
+    why: str
+
+
+def _record(judged: Outcome, nonce: str) -> _Record | None:
+    for line in reversed(judged.stdout.decode(errors="replace").splitlines()):
+        found = _FOUND.fullmatch(line.removeprefix(nonce)) if line.startswith(nonce) else None
+        if found is not None:
+            passed, invalid, closed = (found[i] == "1" for i in (1, 2, 3))
+            return _Record(passed, invalid, closed, int(found[4]), bytes.fromhex(found[5]).decode(errors="replace"))
+    return None
+
+
+_FOUND = re.compile(r"([01]) ([01]) ([01]) (\d{1,18}) ((?:[0-9a-f]{2})*)")
+
+
+def _understood(judged: Outcome, found: _Record | None, outcome: Outcome) -> Tested:
     if outcome.limit is not None:
-        return Tested("limit", f"the limit on {_NAMES[outcome.limit]} ended it", cpu=outcome.cpu)
-    if not judged.ok or not isinstance(record, dict):
+        return Tested("limit", f"the limit on {NAMES[outcome.limit]} ended it", cpu=outcome.cpu)
+    if not judged.ok or found is None:
         said = judged.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit {judged.exit}"]
         return Tested("failed", f"the tests did not come to their end: {said[0][:200]}", cpu=outcome.cpu)
-    if record["passed"]:
-        return Tested("passed", "", int(record.get("steps", 0)), outcome.cpu)
-    why = str(record["why"])
-    if record["closed"]:
+    if found.passed:
+        return Tested("passed", "", found.steps, outcome.cpu)
+    why = found.why
+    if found.closed:
         ended = f"signal {outcome.signal}" if outcome.signal else f"exit code {outcome.exit}"
         why = f"its process ended before the tests did, with {ended}{_last(outcome)}"
-    return Tested("invalid" if record["invalid"] else "failed", " ".join(why.split())[:400], cpu=outcome.cpu)
+    return Tested("invalid" if found.invalid else "failed", " ".join(why.split())[:400], cpu=outcome.cpu)
 
 
-_NAMES = {
+NAMES: Mapping[Limited, str] = {
     "wall": "wall time",
     "cpu": "processor time",
     "memory": "memory",
     "output": "output",
     "file_size": "the size of a file",
 }
+"""What each limit is on, in words."""
 
 
 def _last(outcome: Outcome) -> str:
@@ -157,6 +186,10 @@ def _pipe() -> tuple[int, int]:
     """(the end to write to, the end to read from)."""
     reads, writes = os.pipe()
     return writes, reads
+
+
+def _texts(told: Mapping[str, str]) -> dict[str, bytes]:
+    return {f"{name}.txt": _encoded(text) for name, text in told.items()}
 
 
 def _encoded(program: str) -> bytes:

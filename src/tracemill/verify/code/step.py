@@ -22,7 +22,7 @@ from tracemill.verify.code.syntax import needs, syntax_error
 from tracemill.verify.code.verifier import ANSWER, Finding, Verifier, whole
 
 Policy = Literal["require", "annotate", "off"]
-CHECKED = 1
+CHECKED = 2
 """Raised when the same answer would be judged otherwise, so that it is tested again."""
 AT_ONCE = 2
 """Answers that one process tests at once; each takes two sandboxes, one of which waits for the other."""

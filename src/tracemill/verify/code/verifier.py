@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tracemill.code_task import CodeTask
+from tracemill.code_task import CodeTask, Language
 from tracemill.sandbox import Limits, Outcome, Sandbox, SandboxBroken, Standing, find_sandbox
 from tracemill.verify.code import duet, plain
 from tracemill.verify.code.duet import Tested
-from tracemill.verify.code.languages import building, running, toolchain
+from tracemill.verify.code.languages import building, lacking, running, toolchain
 from tracemill.verify.code.mutants import hollow, mutants
 from tracemill.verify.code.syntax import syntax_error
 
@@ -19,11 +19,11 @@ Reason = Literal[
     "passed", "no_code", "syntax_error", "test_failed", "limit_exceeded", "test_invalid", "unverified", "not_faster"
 ]
 BROKEN_MUST_FAIL = 2
-"""Mutants, beside the hollow ones, that must fail the tests, or as many as there are."""
+"""Mutants, beside the hollow ones, that must run and fail the tests, or as many as run."""
 BROKEN_TRIED = 12
 """Of them, at most: some behave as the original does."""
-MUTANT = Limits(wall=4, cpu=2)
-"""A mutant may loop for ever, which is failing as well."""
+MUTANT = Limits(wall=10, cpu=2)
+"""A mutant may loop for ever, which is failing as well; a slow start on a busy machine is none."""
 MORE_CPU, CPU_NOISE = 1.2, 0.1
 """An answer that says it took fewer steps must not take more than 1.2 times the processor time, and 0.1 s, of what it is
 compared with: the steps are counted beside it, the time is measured from outside."""
@@ -89,15 +89,15 @@ class Verifier:
         for broken in hollow(task, right, called(task, right)):
             if self._ran(sandbox, task, broken, MUTANT).passed:
                 return Finding("test_invalid", "a program that does nothing passes")
-        there = mutants(right, task.language)
-        failed = tried = 0
-        for broken in there[:BROKEN_TRIED]:
-            tried += 1
-            failed += not self._ran(sandbox, task, broken, MUTANT).passed
+        failed = ran = 0
+        for broken in mutants(right, task.language)[:BROKEN_TRIED]:
+            found = self._ran(sandbox, task, broken, MUTANT)
+            ran += found.began
+            failed += found.began and not found.passed
             if failed == BROKEN_MUST_FAIL:
                 break
-        if failed < min(BROKEN_MUST_FAIL, len(there)):
-            return Finding("test_invalid", f"{tried - failed} of {tried} broken versions of the right solution pass")
+        if failed < min(BROKEN_MUST_FAIL, ran):
+            return Finding("test_invalid", f"{ran - failed} of {ran} broken versions of the right solution pass")
         return Finding("passed", f"the right solution passes, {failed + 1} broken versions of it fail")
 
     def faster(self, task: CodeTask, program: str) -> Finding:
@@ -129,49 +129,67 @@ class Verifier:
 
     def _sandbox(self, task: CodeTask) -> tuple[Sandbox | None, str]:
         """Where a task's programs can be run, or why nowhere."""
-        if task.tests and not duet.spoken(task.language):
-            return None, f"tests that call functions are not run for {task.language} here"
-        if task.cases and toolchain(task.language) is None:
-            return None, f"{task.language} cannot be compiled or run here"
+        if task.tests and task.language not in duet.SPOKEN:
+            return None, f"tests that call functions are run for {', '.join(duet.SPOKEN)} only, not for {task.language}"
+        if toolchain(task.language) is None:
+            return None, f"{task.language} is not run here: {lacking(task.language)}"
         standing = self.standing or find_sandbox()
         return standing.sandbox, standing.missing
 
     def _ran(self, sandbox: Sandbox, task: CodeTask, program: str, limits: Limits, count: bool = False) -> Tested:
         if not task.tests:
             return self._cases(sandbox, task, program, limits)
+        tests, runs = task.tests, program
+        if task.language == "typescript":
+            tests_made, made = (_made(sandbox, task.language, text) or b"" for text in (tests, program))
+            if isinstance(tests_made, Tested):
+                return replace(tests_made, status="invalid", why=f"the tests: {tests_made.why}")
+            if isinstance(made, Tested):
+                return made
+            tests, runs = (text.decode(errors="replace") for text in (tests_made, made))
         found = duet.play(
             sandbox,
             task.language,
-            program,
-            task.tests,
+            runs,
+            tests,
             limits,
             entry=task.entry if "check" in task.tests and task.language == "python" else "",
             context=task.context if task.language == "python" else "",
-            answers=called(task, program),
+            answers=called(task, runs),
             count=count,
         )
         return self._cases(sandbox, task, program, limits) if found.passed and task.cases else found
 
     def _cases(self, sandbox: Sandbox, task: CodeTask, program: str, limits: Limits) -> Tested:
         """Each case in a sandbox of its own."""
-        job, binary = building(task.language, program), None
-        if job is not None:
-            built = sandbox.run(job)
-            if not built.ok:
-                return Tested("failed", f"it does not compile: {_first_error(built)}")
-            binary = built.stdout
+        binary = _made(sandbox, task.language, program)
+        if isinstance(binary, Tested):
+            return binary
         cpu = 0.0
         for number, case in enumerate(task.cases, 1):
             ran = sandbox.run(running(task.language, program, binary, case.stdin, limits))
             cpu += ran.cpu
             if ran.limit is not None:
-                return Tested("limit", f"case {number}: the limit on {ran.limit} ended it", cpu=cpu)
+                return Tested("limit", f"case {number}: the limit on {duet.NAMES[ran.limit]} ended it", cpu=cpu)
             if ran.exit != 0:
                 return Tested("failed", f"case {number}: {_ending(ran)}", cpu=cpu)
             said = ran.stdout.decode(errors="replace")
             if not same_output(case.stdout, said):
                 return Tested("failed", f"case {number}: {_difference(case.stdout, said)}", cpu=cpu)
         return Tested("passed", cpu=cpu)
+
+
+def _made(sandbox: Sandbox, language: Language, program: str) -> bytes | Tested | None:
+    """What a program was compiled to, or why it was not; None where nothing is compiled."""
+    job = building(language, program)
+    if job is None:
+        return None
+    built = sandbox.run(job)
+    if built.ok:
+        return built.stdout
+    if built.limit is not None:
+        return Tested("limit", f"the limit on {duet.NAMES[built.limit]} ended its compiler", began=False)
+    return Tested("failed", f"it does not compile: {_first_error(built)}", began=False)
 
 
 def whole(task: CodeTask, code: str) -> str:
@@ -193,7 +211,9 @@ def _defines(code: str, entry: str) -> bool:
     return not entry or re.search(rf"(def|function|const|let|var|class)\s+{re.escape(entry)}\b", code) is not None
 
 
-_DEFINED = re.compile(r"^(?:async\s+)?(?:def|function\*?|class|const|let|var)\s+([A-Za-z_$][\w$]*)", re.MULTILINE)
+_DEFINED = re.compile(
+    r"^(?:export\s+)?(?:async\s+)?(?:def|function\*?|class|const|let|var)\s+([A-Za-z_$][\w$]*)", re.MULTILINE
+)
 
 
 def called(task: CodeTask, program: str) -> tuple[str, ...]:
@@ -243,7 +263,7 @@ def _ending(ran: Outcome) -> str:
 def _first_error(built: Outcome) -> str:
     lines = built.stderr.decode(errors="replace").splitlines()
     told = next((line for line in lines if "error" in line), lines[0] if lines else f"exit code {built.exit}")
-    return told[:200]
+    return told.removeprefix("✘ [ERROR] ")[:200]
 
 
 def _finding(found: Tested) -> Finding:

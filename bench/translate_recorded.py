@@ -127,10 +127,7 @@ def _said(held: Iterable[Mapping[str, str]], route: Sequence[str]) -> dict[tuple
     for row in held:
         masked = mask(row["en"])
         for engine in route:
-            told = row[engine]
-            for number, span in enumerate(masked.spans, 1):
-                told = told.replace(span, f"⟦{number}⟧", 1)
-            said[engine, masked.text] = told
+            said[engine, masked.text] = masked.hide(row[engine])
     return said
 
 

@@ -38,6 +38,9 @@ FAULTS = Faulty(
 )  # fmt: skip
 RULES = ("ladder of gates", "the article's rule", "the released script's rule")
 LANGUAGES = ("fr", "es", "de", "it", "ja")
+ROWS = {"fr": 2000}
+OTHER_ROWS = 1000
+"""Of each other language: so all of it takes some ten minutes of one core."""
 FIRST_SEED = 7001
 """Of the translator's mistakes. No threshold was chosen on these."""
 SHOWN = 6
@@ -208,17 +211,19 @@ def measure(quick: bool, pairs: int, count: int | None = None) -> Result:
 
     Args:
         pairs: So many seeds of the translator's mistakes; three are enough.
-        count: Rows; by default 2,000, or 200 if it is to be quick.
+        count: Rows of each language; by default `ROWS`, or 200 if it is to be quick.
     """
     before = load()
     there = recorded.there() and all((DATA / name).exists() for name in ("gsm8k", "mbpp", "mt_bench", "ntrex", "mgsm"))
-    count = count or (200 if quick else 2000)
-    samples = rows(count) if there else []
+    counts = {
+        code: count or (200 if quick else ROWS.get(code, OTHER_ROWS)) for code in LANGUAGES[: 1 if quick else None]
+    }
+    samples = rows(max(counts.values())) if there else []
     lines: list[Line] = []
     remarks = [] if there else ["The texts are not beside the project, so nothing was measured."]
     seeds = min(pairs, 3)
-    for code in (LANGUAGES[:1] if quick else LANGUAGES) if there else ():
-        outcomes = [asyncio.run(_measure(samples, code, FIRST_SEED + number)) for number in range(seeds)]
+    for code, held in counts.items() if there else ():
+        outcomes = [asyncio.run(_measure(samples[:held], code, FIRST_SEED + number)) for number in range(seeds)]
         for category in ("all", "math", "code", "chat"):
             runs = {rule: [one.cells[rule, category].figures() for one in outcomes] for rule in RULES}
             if category == "all":
@@ -226,16 +231,17 @@ def measure(quick: bool, pairs: int, count: int | None = None) -> Result:
             lines += compared(runs, MEASURES, f"{code}, {category}: ", plain=True)
         remarks += _told(code, outcomes)
     for code in recorded.ENGINES if there else ():
-        got = recorded.replay(code, RULES[0], RULES[1:], 10 * count if quick else None)
+        got = recorded.replay(code, RULES[0], RULES[1:], 10 * counts["fr"] if quick else None)
         lines += compared({rule: [got.figures(rule)] for rule in RULES}, MEASURES, f"{code}, FLORES: ", plain=True)
         remarks += got.remarks
     if there:
-        remarks += recorded.fair(count if quick else None)
+        remarks += recorded.fair(counts["fr"] if quick else None)
         remarks += [] if quick else recorded.ways_back()
     return Result(
         name="translate_yield",
         about=(
-            f"{count:,} rows of real text, half of them mathematics (GSM8K, several solutions put together), the others code "
+            f"Rows of real text ({', '.join(f'{held:,} into {code}' for code, held in counts.items())}), half of them "
+            "mathematics (GSM8K, several solutions put together), the others code "
             "(MBPP) and chat (MT-Bench's recorded answers), through a scripted translator that fails at known rates: "
             f"{', '.join(f'{name} {100 * rate:g} %' for name, rate in vars_of(FAULTS).items())}. The words it says are not a "
             "translation, only words of the language; what passes is translated back, one word in six otherwise. The article's "
@@ -246,7 +252,7 @@ def measure(quick: bool, pairs: int, count: int | None = None) -> Result:
         columns=list(RULES),
         lines=lines,
         settings={
-            "rows": count, "languages": list(LANGUAGES), "back": True, "faults": vars_of(FAULTS), "first seed": FIRST_SEED
+            "rows": counts, "languages": list(counts), "back": True, "faults": vars_of(FAULTS), "first seed": FIRST_SEED
         },
         pairs=seeds,
         quick=quick,

@@ -101,6 +101,11 @@ class Verdict:
     evidence: str = ""
 
 
+NO_TOKEN_COUNT = 2**40
+"""A number as large as this counts no tokens: no reply has a billionth of it. Below it the prompts and the replies of four
+million rows add up within 64 bits, which the columns and the sums of SQLite and Parquet have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens as the endpoint counted them."""

@@ -15,6 +15,7 @@ from tracemill.engines.signals import Signals
 from tracemill.errors import RecipeError, UsageError
 from tracemill.mill import BuildReport, Engine, Run, Silent, Watch, check_place, default_workers
 from tracemill.plan import Plan
+from tracemill.reading.shards import refuse_inside
 from tracemill.recipe import Recipe, Refine, Rows
 from tracemill.rework.plan import RowsPlan, check_refine
 from tracemill.rework.settle import in_use
@@ -59,6 +60,7 @@ def refine(
     """
     paths = RunPaths(Path(out))
     recipe = over(recipe, data, split)
+    refuse_inside(paths.root, data)
     check_place(paths)
     if workers is not None and workers < 1:
         raise UsageError(f"--workers must be at least 1, it is {workers}")

@@ -11,6 +11,7 @@ import tracemill as tm
 from campaign import write_jsonl
 from tracemill.engines.inline import InlineEngine
 from tracemill.estimate.forecast import forecast
+from tracemill.estimate.tokens import Range
 from tracemill.mill import build
 from tracemill.recipe_file import recipe_from
 from tracemill.record import ToolCall
@@ -71,6 +72,7 @@ def test_what_is_still_to_be_judged_is_told_when_a_recipe_gets_a_judge(tmp_path)
     judged = recipe_from(tree, "the test's recipe")
     found = by_part(forecast(judged, tmp_path / "run"))
     assert found["teacher", "answers"].high == 0
+    assert not [line for line in forecast(judged, tmp_path / "run").basis if line.startswith("replies are as")]
     sent = build(judged, tmp_path / "run", engine=InlineEngine()).sent
     assert found["judge", "canaries"].likely == 10
     assert found["judge", "judge"].likely <= sent - 10 <= found["judge", "judge"].high
@@ -170,3 +172,44 @@ def test_played_tools_and_users_are_in_the_forecast_and_in_what_is_left(tmp_path
     assert found.reply_tokens.likely == pytest.approx(20 * found.calls.likely)
     assert found.missing == ["what tokens cost: set teachers.main.price, teachers.tools.price, teachers.user.price"]
     assert "later turns of episodes" in found.to_text()
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_tools_are_played_in_as_many_steps_as_there_may_be(tmp_path, most):
+    with ScriptedServer(say, models=["main", "tools", "user"]) as server:
+        tools = {"simulated_by": "tools", "most_steps": most}
+        respond = {"reasoning": "off", "tools": tools, "user": {"played_by": "user", "turns": [2, 2]}}
+        recipe = played_recipe(tmp_path, server.url, respond=respond)
+        found = forecast(recipe)
+        parts = by_part(found)
+        build(recipe, tmp_path / "run", engine=InlineEngine())
+        asked = Counter(body["model"] for body in server.requests)
+    tools, turns = parts["tools", "tools"] or Range(), parts["main", "turns"] or Range()
+    assert tools.low <= asked["tools"] <= tools.high
+    assert turns.low <= asked["main"] - 22 <= turns.high
+    assert found.calls.low <= asked.total() <= found.calls.high
+    assert (asked["tools"], tools.high) == ((0, 0) if most == 1 else (8, 16))
+
+
+def test_the_next_call_of_an_episode_counts_with_whom_it_asks(tmp_path):
+    prices = {"main": {"prompt": 0, "completion": 1}, "other": {"prompt": 0, "completion": 100}}
+    with ScriptedServer(say, models=["main", "tools", "user", "other"]) as server:
+        recipe = played_recipe(tmp_path, server.url)
+        build(recipe, tmp_path / "run", engine=InlineEngine())
+        teachers = {
+            name: {"url": server.url, "model": name, "concurrency": 4, "price": prices.get(name)}
+            for name in ("main", "user")
+        }
+        teachers["tools"] = {"url": server.url, "model": "other", "concurrency": 4, "price": prices["other"]}
+        changed = played_recipe(tmp_path, server.url, teachers=teachers)
+        found = forecast(changed, tmp_path / "run")
+        before = len(server.requests)
+        build(changed, tmp_path / "run", engine=InlineEngine())
+        asked = Counter(body["model"] for body in server.requests[before:])
+    lots = {(lot.teacher, lot.part): lot for lot in found.lots}
+    assert found.to_ask == lots["main", "answers"].to_ask == 8, "samples that lack something"
+    assert lots["main", "answers"].calls.high == lots["main", "answers"].reply_limit == 0
+    assert asked["main"] == 0
+    tools = lots["tools", "tools"]
+    assert tools.calls.low <= asked["other"] == tools.calls.likely <= tools.calls.high
+    assert found.cost_limit * 1e6 >= 100 * tools.reply_limit > 0

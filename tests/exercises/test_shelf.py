@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import replace
+from random import Random
 
 import orjson
 import pytest
@@ -150,6 +151,30 @@ def test_conversations_are_judged_by_what_the_answer_has_to_hold(prompts):
         assert not any(good_answer(said, found.wrong(number).ending) for number in range(3))
     assert set(turns) == {1, 2, 3}
     assert good_answer([{"role": "user", "content": "Who are you?"}], "Me.") is None
+
+
+def function_of(job, body, n):
+    """A body of a job, run here: it is our own."""
+    names = {}
+    exec(job.code(body, n), names)
+    return names[job.entry]
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.entry)
+def test_all_right_bodies_of_a_job_return_the_same_for_short_arguments_too(job):
+    lengths = set()
+    for n in range(*job.numbers):
+        rng = Random(n)
+        bodies = [function_of(job, body, n) for body in (job.solution, job.slow, job.other)]
+        for number in range(30):
+            drawn = job.draw(rng, n)
+            whole = isinstance(drawn, int)
+            lengths.add(0 if whole else len(drawn) - n)
+            for given in (drawn,) if whole else (drawn, drawn[: number % (n + 2)]):
+                assert [body(given) for body in bodies] == [job.right(given, n)] * 3, (given, n)
+    assert job.entry != "rotate" or min(lengths) < 0 < max(lengths)
+    if job.entry == "rotate":
+        assert [job.right([1, 2], 3), job.right([1, 2, 3], 5), job.right([], 2)] == [[2, 1], [3, 1, 2], []]
 
 
 @pytest.mark.skipif(find_sandbox().sandbox is None, reason=f"no sandbox: {find_sandbox().missing}")

@@ -1,4 +1,7 @@
-"""What is gleaned is what TRL's own trainers read: real ones, with a model and a tokenizer made here."""
+"""What is gleaned is what TRL's own trainers read: real ones, with a model and a tokenizer made here.
+
+TRL is in no extra, so this is run by hand: last with trl 1.16.0 and torch 2.13.0 on a CPU.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from tracemill.mill import build
 from tracemill.recipe_file import recipe_from
 from tracemill.testing import ScriptedServer
 
-trl = pytest.importorskip("trl", reason="trl is not installed")
+trl = pytest.importorskip("trl", reason="trl is not installed; it is in no extra, this is run by hand")
 pytestmark = pytest.mark.filterwarnings("ignore")
 """What torch and transformers warn of is not ours."""
 WITH_TOOLS = "gptoss glm4moe llama3_1 nemotron_3_nano qwen2_5 qwen3 qwen3_5_think".split()

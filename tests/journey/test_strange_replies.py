@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from campaign import answers, first, problem_recipe, run, write_jsonl, write_problems
+from campaign import answers, problem_recipe, run, write_jsonl, write_problems
 from tracemill.errors import DiskError, EndpointError
 from tracemill.mill import build
 from tracemill.recipe_file import load_recipe
@@ -125,7 +125,9 @@ def test_failed_rows_are_the_same_bytes_when_they_are_worked_again(scene):
     assert {r["attempts"] for r in rows} == {4}
 
 
-@pytest.mark.parametrize(("most", "workers"), first(1, [(6, 2), (1, 4), (5, 4)]))
+@pytest.mark.parametrize(
+    ("most", "workers"), [(6, 2), *(pytest.param(*both, marks=pytest.mark.storm) for both in ((1, 4), (5, 4)))]
+)
 def test_concurrency_is_over_all_workers(most, workers, tmp_path):
     table = write_problems(tmp_path / "p.jsonl", 2500)
     with ScriptedServer(answers(table), latency=0.005, keep=False) as server:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import datasets
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -197,6 +198,17 @@ def test_a_filter_of_ones_own_is_asked_of_every_row(tmp_path):
     assert opened[5]["category"] == "math"
     with pytest.raises(IndexError, match="60 rows"):
         opened[60]
+
+
+def test_a_row_is_found_by_any_whole_number(tmp_path):
+    """Samplers draw numpy's."""
+    opened = tm.open(v1_like(tmp_path))
+    assert opened[np.int64(1)] == opened[1]
+    assert opened[np.uint8(239)] == opened[-1]
+    assert opened.flat()[np.int64(-1)] == opened.flat()[239]
+    for what in (1.0, np.float64(1), None, slice(2)):
+        with pytest.raises(UsageError, match="number of a row"):
+            opened[what]
 
 
 def test_rows_are_samples(tmp_path):

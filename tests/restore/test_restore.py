@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import threading
+import time
+from dataclasses import replace
 from hashlib import sha256
 
 import datasets
@@ -15,6 +19,8 @@ import pytest
 import tracemill as tm
 from rows import rows, write_lines, write_v1
 from tracemill.errors import DataError, Locked, UsageError
+from tracemill.restoring.run import restore
+from tracemill.storage.fs import Fs
 from tracemill.storage.lock import RunLock
 
 HASHES = "restored-keys.parquet"
@@ -334,3 +340,34 @@ def test_a_call_that_fails_leaves_an_empty_directory(data, sources, tmp_path):
     with pytest.raises(DataError, match="cut short"):
         tm.restore(data, sources, tmp_path / "out")
     assert [*(tmp_path / "out").iterdir()] == []
+
+
+class Telling(Fs):
+    """Says when it has looked into a directory."""
+
+    def __init__(self, place):
+        self.place, self.looked = place, threading.Event()
+
+    def names(self, path):
+        found = super().names(path)
+        if path == self.place:
+            self.looked.set()
+        return found
+
+
+def test_a_call_that_waited_for_the_same_finds_its_work_done(data, sources, tmp_path):
+    """The first call ends, and takes its scratch away with the lock, while the second waits for it."""
+    whole, out, reports = tmp_path / "whole", tmp_path / "out", []
+    first = tm.restore(data, sources, whole)
+    fs = Telling(out)
+    second = threading.Thread(target=lambda: reports.append(restore(data, sources, out, fs=fs)))
+    with RunLock(out / ".restoring" / "lock"):
+        second.start()
+        assert fs.looked.wait(10)
+        time.sleep(0.05)
+        shutil.copytree(whole, out, dirs_exist_ok=True)
+        shutil.rmtree(out / ".restoring")
+        before = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
+    second.join()
+    assert reports == [replace(first, out=out)]
+    assert {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()} == before

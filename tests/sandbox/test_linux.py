@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tracemill.sandbox import Job, Limits, SandboxBroken, find_sandbox
+from tracemill.sandbox.linux import _ended_within
 
 MIB = 1 << 20
 
@@ -116,6 +119,39 @@ def test_no_descriptor_and_no_process_is_left(sandbox):
         sandbox.run(job)
     assert sorted(os.listdir("/proc/self/fd")) == before
     assert _children() <= children
+
+
+@pytest.fixture
+def many_held():
+    """1,100 descriptors that this process holds beside what a job takes."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before[1] < 2000:
+        pytest.skip(f"a process may hold {before[1]} descriptors here, not 2,000")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], 2000), before[1]))
+    held = [os.open("/dev/null", os.O_RDONLY)]
+    held += [os.dup(held[0]) for _ in range(1099)]
+    yield held
+    for descriptor in held:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize(("program", "limit"), [("print(1)", None), ("import time; time.sleep(60)", "wall")])
+def test_a_process_that_holds_many_descriptors_sees_the_end_of_a_job(sandbox, many_held, program, limit):
+    assert max(many_held) > 1024
+    outcome = sandbox.run(python(program, limits=Limits(wall=10 if limit is None else 0.5)))
+    assert outcome.limit == limit
+    assert outcome.ok is (limit is None)
+
+
+def test_whether_a_process_has_ended_is_seen_by_any_descriptor(many_held):
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as process:
+        descriptor = os.pidfd_open(process.pid)
+        assert descriptor > 1024
+        assert not _ended_within(descriptor, 0.01)
+        process.stdin.close()
+        assert _ended_within(descriptor, 20)
+        os.close(descriptor)
 
 
 def test_many_at_once_do_not_meet(sandbox):

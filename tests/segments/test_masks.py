@@ -37,12 +37,39 @@ def test_spans_come_back_in_any_order_and_digits_of_any_script(text, random):
     assert masked.unmask(wide) == "".join(masked.spans[number - 1] for number in shuffled)
 
 
+@LAW
+@given(ANY)
+def test_what_is_hidden_again_comes_back_as_it_stood(text):
+    masked = mask(text)
+    hidden = masked.hide(text)
+    shown = re.sub(r"⟦(\d+)⟧", lambda found: masked.spans[int(found[1]) - 1], hidden)
+    assert shown == text
+    assert len(set(re.findall(r"⟦\d+⟧", hidden))) == len(re.findall(r"⟦\d+⟧", hidden)) <= len(masked.spans)
+
+
+@pytest.mark.parametrize(
+    ("source", "translation", "hidden"),
+    [
+        ("Use `a`, then `b`.", "Nach `b` dann `a`.", "Nach ⟦2⟧ dann ⟦1⟧."),
+        ("With f(x) and `f(x)` and f(x).", "Mit `f(x)` und f(x) und f(x).", "Mit ⟦2⟧ und ⟦1⟧ und ⟦3⟧."),
+        ("Use `a` here.", "Hier `a` und `a`.", "Hier ⟦1⟧ und `a`."),
+        ("It has O(n) steps.", "それはO(n)である", "それは⟦1⟧である"),
+        ("He pays $7 for `it`.", "彼は $7 払う `it` $。", "彼は $7 払う ⟦1⟧ $。"),
+        ("Nothing here.", "Nichts `hier`.", "Nichts `hier`."),
+    ],
+)
+def test_the_spans_of_a_source_are_hidden_in_its_translation_and_no_others(source, translation, hidden):
+    assert mask(source).hide(translation) == hidden
+
+
 @pytest.mark.parametrize(
     ("text", "spans"),
     [
         ("Run `ls -l` or ``a ` b`` now", ["`ls -l`", "``a ` b``"]),
         ("It is $x^2$ or \\(y\\) or \\[z\\] or $$w$$.", ["$x^2$", "\\(y\\)", "\\[z\\]", "$$w$$"]),
         ("Pay $5 and $10, or US$3-$4, or 5$ and 6$.", []),
+        ("それぞれ 5 数について $7 時間世界 5*7=$35。", []),
+        ("Cela fait $5 à élever à 6$ là, $αβ + 5$ и $7 за штуку, всего$", ["$αβ + 5$"]),
         ("Let $5x + 3$ be $\\text{more than ten}$ here", ["$5x + 3$", "$\\text{more than ten}$"]),
         ("So \\boxed{\\frac{1}{2}} and \\alpha_1 + \\sqrt[3]{x}.", ["\\boxed{\\frac{1}{2}}", "\\alpha_1", "\\sqrt[3]{x}"]),
         ("A \\textbf{bold word} here", ["\\textbf{", "}"]),

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -110,3 +111,19 @@ def test_a_place_that_cannot_be_written_is_a_disk_error(tmp_path):
     (tmp_path / "lock").mkdir()
     with pytest.raises(DiskError, match="lock"), RunLock(tmp_path / "lock"):
         pass
+
+
+def test_who_waits_for_a_lock_whose_file_is_taken_away_holds_the_one_that_is_there_then(tmp_path):
+    path, same = tmp_path / "run" / "lock", []
+
+    def wait():
+        with RunLock(path) as lock:
+            same.append(os.path.samestat(os.fstat(lock.fd), path.stat()))
+
+    second = threading.Thread(target=wait)
+    with RunLock(path):
+        second.start()
+        time.sleep(0.1)
+        path.unlink()
+    second.join()
+    assert same == [True]

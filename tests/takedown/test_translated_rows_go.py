@@ -75,3 +75,25 @@ def test_of_a_copy_translations_go_as_well(translated, tmp_path):
 def test_a_dataset_on_the_hub_is_never_changed():
     with pytest.raises(UsageError, match=r"someone/maths is taken for a dataset on the Hub.*--out"):
         tm.remove("someone/maths", uuids=["6f1f2c3d-0000-4000-8000-000000000001"])
+
+
+def test_of_one_file_whose_name_tells_no_language_translations_go_as_well(translated, tmp_path):
+    held = [{name: value for name, value in r.items() if name != "split"} for r in tm.open(translated / "data")]
+    assert {r["language"] for r in held} == {"en", "fr", "ja"}
+    file = write_lines(tmp_path / "train.jsonl", held)
+    asked = next(r for r in held if r["language"] == "en")
+    report = tm.remove(file, prompt_hashes=[prompt_hash_of(asked)], out=tmp_path / "out")
+    assert report.removed == {"data/train": 3}
+    gone = {asked["uuid"], *(identity.translation_uuid(asked["uuid"], language) for language in ("fr", "ja"))}
+    assert {r["uuid"] for r in tm.open(tmp_path / "out")} == {r["uuid"] for r in held} - gone
+
+
+def test_a_translation_into_english_goes_with_its_source(tmp_path):
+    source, child, other = (
+        {**r, "language": code} for r, code in zip(rows("chat", 3), ("de", "en", "en"), strict=True)
+    )
+    child["uuid"] = identity.translation_uuid(source["uuid"], "en")
+    file = write_lines(tmp_path / "train.jsonl", [source, child, other])
+    report = tm.remove(file, uuids=[source["uuid"]], out=tmp_path / "out")
+    assert report.removed == {"data/train": 2}
+    assert [r["uuid"] for r in tm.open(tmp_path / "out")] == [other["uuid"]]

@@ -84,6 +84,41 @@ def test_a_bad_way_back_is_tried_again_before_a_line_is_refused(bad, passes, tmp
     assert tried.tokens == Counter({"prompt tokens large": 7 * tried.asked, "completion tokens large": 3 * tried.asked})
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "She bought 5 shorts at $7 each so 5*7=$<<5*7=35>>35",
+        "Find the median of two sorted arrays with O(1) space and O(n) time.",
+    ],
+)
+def test_what_is_masked_in_a_source_is_masked_in_its_translation_and_nothing_else(text, tmp_path):
+    sent = []
+
+    async def door(request):
+        sent.append(request.messages[-1]["content"].partition("\nText:\n")[2])
+        return Reply(request.key, f"〘{mask(text).text}〙", None, "stop")
+
+    stage = Translator(setup(with_back(tmp_path, "http://127.0.0.1:1/v1", ("ja",))), door)
+    there = pretend(mask(text).text, "Japanese")
+    assert asyncio.run(stage.climb("ja").back(mask(text), mask(text).unmask(there), Tried())) is None
+    assert sent == [there]
+
+
+def test_no_two_lines_that_are_compared_become_one():
+    pretender = Pretender()
+    climb = Translator(setup(with_back(".", "http://127.0.0.1:1/v1", ("es",))), None).climb("es")
+    one, two = "Everest", "Calculations"
+    assert pretend(one, "Spanish") == pretend(two, "Spanish")
+
+    def said(text, *pair):
+        return pretender({"model": "", "messages": list(climb.prompt.messages(text, *pair))}).content.strip("〘〙")
+
+    lines = [said(text, climb.source, climb.target) for text in (one, two, two)]
+    assert lines[0] != lines[1] == lines[2]
+    assert said(lines[0], climb.target, climb.source) == one
+    assert said(lines[1], climb.target, climb.source) == two
+
+
 def test_what_came_back_is_told(tmp_path):
     refused, tried = check(Pretender(), tmp_path, "La pluie tombe toujours sur 12 petites maisons.")
     assert refused.reason == "back"

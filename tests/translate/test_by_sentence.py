@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tracemill.models.wire import Reply
 from tracemill.record import Message, Sample
 from tracemill.segments.masks import mask
@@ -68,3 +70,10 @@ def test_what_people_translated_stays_when_the_whole_is_asked_again(tmp_path):
     assert got.measured["remembered"] == 1
     assert lines[0] not in asked
     assert asked.count(lines[1]) == 2
+
+
+@pytest.mark.parametrize("space", [" ", "\u3000"])
+def test_a_space_between_such_sentences_stays_one(space, tmp_path):
+    said = {"猫がここにいます。": "〘The cat is here.〙", "犬もここにいます。": "〘The dog is here too.〙"}
+    got = climbed(said, space.join(said), tmp_path, "en", source="ja")
+    assert got.text == "The cat is here. The dog is here too."

@@ -93,24 +93,38 @@ def test_a_segment_that_no_translation_passes_for_is_shown_as_it_was_and_says_wh
     assert piece.refused.reason == {"no_brackets": "brackets", "changed_number": "numbers"}[kind]
 
 
-def test_who_stops_listening_leaves_nothing_behind(tmp_path):
-    """Nor does it hang where more segments wait than may be asked for ahead."""
-    door = Slow(0.2)
+def test_who_stops_listening_leaves_nothing_behind_but_requests_under_way(tmp_path):
+    """Those end and are stored: another row may wait for them. Nor does it hang where more segments wait than may be
+    asked for ahead."""
+    asked, pretender, stopped = list[str](), Pretender(), asyncio.Event()
+
+    async def door(request):
+        asked.append(request.key)
+        if "apple 0 " not in str(request.messages):
+            await stopped.wait()
+        return Reply(request.key, pretender(request.body()).content, None, "stop")
 
     async def go():
         async def stream():
-            for line in ["We add one more apple to it.\n"] * 60:
-                yield line
+            for number in range(60):
+                yield f"We add apple {number} to it.\n"
 
+        others = asyncio.all_tasks()
         pieces = live(stream(), climb(door, tmp_path))
         first = await anext(pieces)
         await pieces.aclose()
-        own = asyncio.current_task()
-        return first, [task for task in asyncio.all_tasks() if task is not own and "_translated" in repr(task)]
+        left = asyncio.all_tasks() - others
+        named = [task.get_coro().__name__ for task in left]
+        under_way = len(asked)
+        stopped.set()
+        await asyncio.gather(*left)
+        return first, named, under_way, asyncio.all_tasks() - others
 
-    first, left = asyncio.run(asyncio.wait_for(go(), 10))
+    first, named, under_way, later = asyncio.run(asyncio.wait_for(go(), 10))
     assert first.source.startswith("We add")
-    assert left == []
+    assert set(named) == {"door"}
+    assert 1 < len(named) < under_way <= live_module.AHEAD + 2
+    assert (later, len(asked)) == (set(), under_way), "nothing more is asked for"
 
 
 def test_a_long_block_that_stays_open_is_read_once(tmp_path, monkeypatch):

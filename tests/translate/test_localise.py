@@ -19,7 +19,7 @@ from tracemill.segments.numbers import DIGIT
 from tracemill.step import Drop
 from tracemill.testing import Answer, ScriptedServer
 from tracemill.testing.translator import Pretender
-from tracemill.translation.localise import Adapting, adapted
+from tracemill.translation.localise import Adapting, _sound, adapted
 
 from scenes import real_rows, recipe, row, write_rows  # isort: skip
 
@@ -84,6 +84,41 @@ def test_the_trace_is_adapted_by_the_same_table_and_code_is_not():
     half = adapted(sample("Tom pays.", "```python\nprint('Tom')\n```"), {"Tom": "Théo"})
     assert isinstance(half, Drop)
     assert "Tom is left" in half.evidence
+
+
+def test_a_name_is_no_part_of_another_word():
+    got = adapted(sample("Don't ask Don, don’t. Don’t! Don’s hat."), {"Don": "Mathieu"})
+    assert got.messages[0].content == "Don't ask Mathieu, don’t. Don’t! Mathieu’s hat."
+
+
+@pytest.mark.parametrize(
+    "text", ["Max profit", "in Madison", "in Jackson", "in San Jose", "Alex has her pen", "Sam says she"]
+)
+def test_what_is_a_word_or_a_town_or_a_name_of_anybody_is_no_name(text):
+    assert table(text) == {}
+
+
+def test_no_name_is_one_of_women_and_of_men():
+    culture = EN.culture
+    assert not set(culture.she) & set(culture.he)
+
+
+def test_a_word_that_stays_in_code_is_found_behind_one_that_was_put_there():
+    told = {"Anna": "Marie", "Marie": "Zoe"}
+    half = adapted(sample("Anna and Marie.", "It is `Marie` and `Anna`."), told)
+    assert isinstance(half, Drop)
+    assert half.evidence == "Marie is left inside a formula, code or an address"
+    assert adapted(sample("Anna and Marie."), told).messages[0].content == "Marie and Zoe."
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["$7, which is US$5.", "5 USD and $7.", "5 dollars. DOLLARS!", "US $5 and $7", "C$5 and $7", "5 Canadian dollars."],
+)
+def test_money_that_would_be_of_two_countries_stays(text):
+    assert table(text, names=False) == {}
+    told = {word: "euros" if word == "dollars" else "€" for word in ("dollars", "$") if word in text}
+    assert _sound(told, text, EN) == {}, "nor as a teacher says"
 
 
 @given(st.text("Tom$ 5.,\n`\\()ab", max_size=60))

@@ -86,6 +86,15 @@ def test_without_a_sandbox_a_row_is_unverified():
     assert dropped == Drop("unverified", "bwrap is not installed")
 
 
+def test_an_answer_is_not_held_against_tests_that_could_not_be_tested():
+    class Busy(Counting):
+        def validity(self, task):
+            return Finding("limit_exceeded", "its compiler")
+
+    (dropped,) = said(CodeAnswer(CodeChecker(verifier=Busy()), "require"), sample(RIGHT, TASK.text()))
+    assert dropped == Drop("unverified", "the tests could not be tested: its compiler")
+
+
 def test_answers_are_run_for_real():
     checker = CodeChecker(verifier=Verifier(standing=sandboxed()))
     wrong = sample(RIGHT.replace("2 * n", "n + 2"), TASK.text())
@@ -116,3 +125,22 @@ def test_a_verdict_stands_whatever_a_second_run_would_say(tmp_path):
         assert got == Drop("limit_exceeded", "slow")
         asked += counting.asked
     assert len(asked) == 2, "the tests and the answer, once each"
+
+
+def test_what_could_not_be_run_is_tested_by_the_next_build_and_stands_for_an_audit(tmp_path):
+    def told(finding, replaying=False):
+        verdicts = Verdicts(tmp_path / "verdicts", replaying)
+        step = CodeAnswer(CodeChecker(verifier=Counting(finding), verdicts=verdicts))
+        (got,) = said(step, sample(RIGHT, TASK.text()))
+        verdicts.close()
+        return got.verdicts[-1].evidence.partition(":")[0]
+
+    missing, wrong, right = (
+        Finding("unverified", "no sandbox"),
+        Finding("test_failed", "it fails"),
+        Finding("passed", ""),
+    )
+    assert told(missing) == told(missing) == "unverified"
+    assert told(wrong, replaying=True) == "unverified"
+    assert told(wrong) == "test_failed"
+    assert told(right) == told(right, replaying=True) == told(missing) == "test_failed"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from tracemill.code_task import Case, CodeTask
 from tracemill.sandbox import Job, Limits, Standing
 from tracemill.verify.code.duet import spoken
-from tracemill.verify.code.languages import toolchain
+from tracemill.verify.code.languages import BUILDING, toolchain
 from tracemill.verify.code.mutants import mutants
 from tracemill.verify.code.verifier import Verifier, same_output, whole
 from verify import code_corpora
@@ -103,6 +104,39 @@ def test_tests_that_anything_passes_are_none(verifier):
     untested = CodeTask(tests="assert 1 == 1")
     assert "call nothing" in verifier.tested(untested, right).evidence
     assert verifier.validity(CodeTask(tests="assert double(2) == 4", solution=right)).passed
+
+
+class BusyCompiler:
+    """A sandbox whose compiler is ended by its clock, but for the first programs."""
+
+    name = "busy"
+
+    def __init__(self, sandbox, first):
+        self.sandbox, self.first, self.built = sandbox, first, 0
+
+    def run(self, job):
+        if job.limits == BUILDING:
+            self.built += 1
+            if self.built > self.first:
+                job = replace(job, limits=replace(BUILDING, wall=0.001))
+        return self.sandbox.run(job)
+
+    def probe(self):
+        return ()
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"), [(0, "limit_exceeded"), (1, "limit_exceeded"), (2, "limit_exceeded"), (14, "passed")]
+)
+def test_tests_are_not_valid_by_a_compiler_that_came_to_no_end(verifier, first, reason):
+    """Built are the right solution, a hollow one, and broken ones, of which two must fail."""
+    if toolchain("c") is None:
+        pytest.skip("tool: c cannot be compiled or run on this machine")
+    busy = BusyCompiler(verifier.standing.sandbox, first)
+    task = CodeTask(language="c", cases=CASES, solution=PROGRAMS["c"])
+    found = Verifier(LIMITS, Standing(busy, "busy", (), "")).validity(task)
+    assert found.reason == reason, found
+    assert reason == "passed" or "ended its compiler" in found.evidence
 
 
 VALUES = """

@@ -31,7 +31,7 @@ Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YA
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a run.")]
 
 
-def _give_memory_back() -> None:
+def _choose_allocator() -> None:
     """Before pyarrow is imported, which is when Arrow's own code chooses where memory comes from: publishing 100,000 rows
     takes 196 MB with the system's allocator, 224 with Arrow's. See `give_memory_back`, for what Python asks of Arrow.
     """
@@ -60,7 +60,7 @@ def demo(
     out: Out = Path("demo"), workers: Workers = None, progress: Progress = "auto", as_json: AsJson = False
 ) -> None:
     """The whole journey offline, with the built-in teacher, in under a minute."""
-    _give_memory_back()
+    _choose_allocator()
     from tracemill.cli.demo import run_demo
 
     run_demo(out, workers, progress, as_json)
@@ -86,7 +86,7 @@ def build(
     as_json: AsJson = False,
 ) -> None:
     """Build a dataset from a RECIPE. The same command goes on where an earlier one stopped."""
-    _give_memory_back()
+    _choose_allocator()
     from tracemill.cli.build import run_build
 
     run_build(recipe, out, assignments or [], workers, engine, limit, wait, progress, as_json)
@@ -119,7 +119,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """What a build of RECIPE would take: rows, calls, tokens, money, disk and time, before anything is spent."""
-    _give_memory_back()
+    _choose_allocator()
     from tracemill.cli.plan import run_plan
 
     run_plan(recipe, out, assignments or [], limit, pilot, latency, reply_tokens, workers, wait, progress, as_json)
@@ -264,7 +264,7 @@ def translate(
     as_json: AsJson = False,
 ) -> None:
     """Put the rows of DATA into further languages, their traces left as they are. The same command goes on."""
-    _give_memory_back()
+    _choose_allocator()
     from tracemill.cli.translate import run_translate
 
     run_translate(
@@ -323,7 +323,7 @@ def refine(
     as_json: AsJson = False,
 ) -> None:
     """Verify and filter finished rows with the steps of a build. The same command goes on, and works new files alone."""
-    _give_memory_back()
+    _choose_allocator()
     from tracemill.cli.refine import run_refine
 
     run_refine(data, recipe, out, assignments or [], splits or [], revision, limit, workers, progress, as_json)

@@ -9,7 +9,7 @@ from tracemill.cli.build import duration, told_where
 from tracemill.cli.show import Show
 from tracemill.cli.terminal import say, say_json, tell
 from tracemill.errors import UsageError
-from tracemill.multilingual.pairs import export
+from tracemill.multilingual.pairs import check_file, export
 from tracemill.multilingual.pilot import pilot as run_pilot
 from tracemill.multilingual.run import recipe_for, shipped, translate
 from tracemill.recipe import Recipe
@@ -37,6 +37,8 @@ def run_translate(
     """Translate, after a pilot if one is wanted, and print what came of it."""
     if review is not None and (review < 1 or pairs is None):
         raise UsageError("--review N takes at least one segment, and --pairs FILE says where they are written")
+    if pairs is not None:
+        check_file(pairs)
     read, places = _recipe(recipe, assignments)
     seconds = None if wait is None else duration(wait, "--wait-for-endpoint")
     wanted = recipe_for(read, data, to)

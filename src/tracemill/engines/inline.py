@@ -56,7 +56,8 @@ async def _run(
     door = Door(journal, pools, mode)
     notes = {}
     try:
-        async with MathChecker(seconds=recipe.verify.math.wall_clock, verdicts=Verdicts(paths.verdicts)) as checker:
+        verdicts = Verdicts(paths.verdicts, replaying=mode == "replay")
+        async with MathChecker(seconds=recipe.verify.math.wall_clock, verdicts=verdicts) as checker:
             pipeline = pipeline_of(plan, door, checker, WINDOW)
             for unit in units:
                 outcome = await pipeline.work(unit)

@@ -181,6 +181,9 @@ class _Run:
                     child.process.kill()
                     await child.process.wait()
         self.engine.watch(self._progress())
+        if isinstance(self.error, BudgetSpent):
+            with suppress(TracemillError):
+                self.error = self.budget.settled(self.error, spent_before(self.paths.journal, self.plan.recipe))
         if self.error is not None:
             raise self.error
         return self._progress()

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Literal, get_args
 
 from tracemill.estimate.tokens import Range, tokens_in
-from tracemill.models.roles import Role
+from tracemill.models.player import Player
 from tracemill.models.wire import Failure, Reply, Request
 from tracemill.plan import Plan
 from tracemill.record import Prompt, Sample
@@ -66,13 +66,13 @@ def following(question: Question, plan: Plan, asked: float) -> Iterator[Follows]
     if later.high:
         yield Follows(first.teacher, "turns", later, asked, first.max_tokens)
     if played.high and (tools := recipe.respond.tools.simulated_by) is not None:
-        yield Follows(tools, "tools", played, framed, Role(tools, recipe).max_tokens(sample.category))
+        yield Follows(tools, "tools", played, framed, Player(tools, recipe).max_tokens(sample.category))
     if spoken.high and recipe.respond.user is not None:
         user = recipe.respond.user.played_by
-        yield Follows(user, "user", spoken, framed, Role(user, recipe).max_tokens(sample.category))
+        yield Follows(user, "user", spoken, framed, Player(user, recipe).max_tokens(sample.category))
     if recipe.judge is not None and (calls := _verdicts(sample, plan)).high:
         judge, rubric = recipe.judge.teacher, plan.rubrics[sample.category].text
-        limit = Role(judge, recipe).max_tokens(sample.category)
+        limit = Player(judge, recipe).max_tokens(sample.category)
         yield Follows(judge, "judge", calls, asked + tokens_in(frame()) + tokens_in(rubric), limit)
 
 
@@ -100,16 +100,19 @@ def _steps(sample: Sample, plan: Plan, turns: float) -> tuple[Range, Range]:
     if not sample.tools or (world is None and settings.simulated_by is None):
         return NONE, NONE
     most = (settings.most_steps - 1) * turns
+    if not most:  # whoever calls a tool is dropped before it is played
+        return NONE, NONE
     wanted = sample.check.get("calls")
     if not isinstance(wanted, list):
-        steps = calls = Range(0, turns, most)
+        steps = calls = Range(0, min(turns, most), most)
     elif not wanted:
-        steps = calls = Range(0, 0, min(1, most))
+        steps = calls = Range(0, 0, 1)
     else:
         count = len(wanted)
         looks = 1 if "acts" in sample.check else 0  # only what changes something is named: it is looked up first
-        steps = Range(min(1, most), min(1 + looks, most), min(2 * count + 1, most))
-        calls = Range(count, count + looks, 2 * count + 1)
+        steps = Range(1, min(1 + looks, most), min(2 * count + 1, most))
+        at_most = most * count  # each step makes between one of the calls and all of them
+        calls = Range(min(count, most), min(count + looks, at_most), min(2 * count + 1, at_most))
     return steps, calls if world is None else NONE
 
 

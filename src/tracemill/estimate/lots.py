@@ -14,7 +14,7 @@ from tracemill.estimate.follows import NONE, PARTS, Follows, Part, exactly, foll
 from tracemill.estimate.intervals import Interval, Ratio
 from tracemill.estimate.tokens import HIGH, LOW, Range, tokens_asked
 from tracemill.models.budget import paid
-from tracemill.models.roles import Role
+from tracemill.models.player import Player
 from tracemill.models.wire import Request
 from tracemill.plan import Plan
 from tracemill.recipe import Recipe
@@ -52,9 +52,9 @@ class Lot:
     samples: int = 0
     """Of answers, as is `to_ask`."""
     to_ask: int = 0
-    """Samples that the journal does not answer. Each is one call, unless its answer is empty or fails."""
-    follows: Range = NONE
-    """Of other parts: calls that are still to come."""
+    """Samples that the journal does not answer. Each asks for one call now, of this lot or, within an episode, of another."""
+    calls: Range = NONE
+    """Calls to ask: those that are known, and those that follow from them. An answer that is empty or fails takes more."""
     estimated: Range = NONE
     """Prompt tokens of the calls to ask, by the rule for characters, if that were exact."""
     reply_limit: int = 0
@@ -80,14 +80,9 @@ class Lot:
     first_latencies: array[float] = field(default_factory=lambda: array("d"))
     """Of the first `ENOUGH` in key order, which is no order of the input: as good as drawn."""
 
-    @property
-    def calls(self) -> Range:
-        """Calls to ask."""
-        return exactly(self.to_ask) + self.follows
-
     def add(self, calls: Range, prompt: float, limit: int) -> None:
-        """Calls that follow from others, with prompts of so many tokens, by the rule, and replies of so many at most."""
-        self.follows += calls
+        """Calls to ask, with prompts of so many tokens, by the rule, and replies of so many at most."""
+        self.calls += calls
         self.estimated += calls.times(prompt)
         self.reply_limit += round(calls.high * limit)
 
@@ -215,9 +210,10 @@ class _Lots:
         done = Counter(part_of(request, walked.question, self.roles) for request in walked.answered)
         if wanted is not None:
             lot.to_ask += 1
-            lot.estimated += exactly(asked if wanted is first else tokens_asked(wanted.messages, wanted.tools))
-            lot.reply_limit += wanted.max_tokens
-            done[part_of(wanted, walked.question, self.roles)] += 1
+            part = part_of(wanted, walked.question, self.roles)
+            done[part] += 1
+            prompt = asked if wanted is first else tokens_asked(wanted.messages, wanted.tools)
+            self._lot(wanted.teacher, wanted.reasoning, wanted.model, part).add(exactly(1), prompt, wanted.max_tokens)
         prompts: dict[Part, float] = {"answers": asked}
         for more in following(walked.question, self.plan, asked):
             prompts[more.part] = more.prompt
@@ -260,7 +256,7 @@ class _Lots:
     def _lot_of(self, more: Follows, first: Request) -> Lot:
         if more.part == "turns":
             return self._lot(first.teacher, first.reasoning, first.model, more.part)
-        role = Role(more.teacher, self.plan.recipe)
+        role = Player(more.teacher, self.plan.recipe)
         return self._lot(more.teacher, role.mode, role.model, more.part)
 
     def _lot(self, teacher: str, mode: str, model: str, part: Part) -> Lot:

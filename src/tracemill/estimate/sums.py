@@ -36,7 +36,7 @@ class Sums:
 
     def calls(self) -> Range:
         """Calls to ask."""
-        if any(lot.follows.high for lot in self.open):
+        if any(lot.part != "answers" for lot in self.open):
             self.basis.append(
                 "what follows from answers that nobody has yet (later turns, tools and users that are played, verdicts) is "
                 "estimated by rules, and counted where it is stored"
@@ -65,14 +65,10 @@ class Sums:
                 f"how long replies are ({_names(unknown)}): --pilot 20 with --out measures it, --reply-tokens N tells it"
             )
             return None
-        if self.open:
-            measured = sum(lot.counted for lot in self.open)
-            told = self.reply_tokens is not None
-            self.basis.append(
-                "replies are as long as --reply-tokens says"
-                if told
-                else f"replies are as {measured:,} stored ones were"
-            )
+        if self.reply_tokens is not None and not all(map(_is_verdict, self.open)):
+            self.basis.append("replies are as long as --reply-tokens says")
+        elif measured := sum(lot.counted for lot in self.open if not self._by_rule(lot)):
+            self.basis.append(f"replies are as {measured:,} stored ones were")
         if any(lot.part in _JUDGED and self._by_rule(lot) for lot in self.open):
             self.basis.append(f"a verdict has {VERDICT.low:g} to {VERDICT.high:g} tokens")
         return self._sum(self._reply)

@@ -167,7 +167,8 @@ def _reason(line: Line, rules: Any) -> str | None:
     found = check_message(line.source, line.translation)
     if found is not None:
         return str(found.reason)
-    both = pair(mask(line.source), mask(line.translation).text)
+    masked = mask(line.source)
+    both = pair(masked, masked.hide(line.translation))
     for gate in TEXT_GATES:
         problem = gate(both, rules)
         if problem is not None:

@@ -46,6 +46,11 @@ def _items(rng: Random, n: int) -> list[int]:
     return rng.sample(range(1, 60), n + rng.randrange(1, 7))
 
 
+def _few_items(rng: Random, n: int) -> list[int]:
+    """One list in three has N items at most."""
+    return rng.sample(range(1, 60), rng.randrange(n + 1, n + 7) if rng.randrange(3) else rng.randrange(2, n + 1))
+
+
 def _word(rng: Random, n: int) -> str:
     return "".join(rng.choice(string.ascii_lowercase) for _ in range(rng.randrange(n + 2, n + 12)))
 
@@ -113,12 +118,12 @@ JOBS: tuple[Job, ...] = (
         "items",
         (
             "returns a list rotated by {n:int} places to the left; an empty list stays empty.",
-            "moves the first {n:int} items of a list to its end, in their order, and returns the new list; lists are "
-            "longer than that, or empty.",
+            "moves the first item of a list to its end, {n:int} times in a row, and returns the new list; an empty list "
+            "stays empty.",
         ),
         (2, 6),
-        lambda items, n: items[n:] + items[:n],
-        _items,
+        lambda items, n: [items[(place + n) % len(items)] for place in range(len(items))],
+        _few_items,
         "The list is cut once, and the two parts change places.",
         "if not items:\n    return []\nplace = N % len(items)\nreturn items[place:] + items[:place]",
         "if not items:\n    return []\nplace = N % len(items)\nreturn items[-place:] + items[:-place]",
@@ -131,7 +136,7 @@ JOBS: tuple[Job, ...] = (
         "        moved.append(item)\n"
         "    turned = moved\n"
         "return turned",
-        "return items[N:] + items[:N]",
+        "place = N % max(1, len(items))\nreturn items[place:] + items[:place]",
     ),
     Job(
         "every_nth",

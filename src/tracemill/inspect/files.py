@@ -17,9 +17,16 @@ from tracemill.reading.shards import Shard
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.parquet import file_sha256
 
+LISTS = ("manifest.json", "restored.json")
+"""What lists a dataset's files with their hashes: of a run, and of what `restore` wrote."""
 
-def check_files(shards: Sequence[Shard], tally: Tally, fs: Fs = REAL) -> None:
-    """Findings about files and about the dataset as a whole."""
+
+def check_files(shards: Sequence[Shard], tally: Tally, every: bool = False, fs: Fs = REAL) -> None:
+    """Findings about files and about the dataset as a whole.
+
+    Args:
+        every: All splits are looked at, so that one whose files are all gone is missed.
+    """
     splits = {shard.split for shard in shards}
     if "train" not in splits:
         there = f"there are {', '.join(sorted(splits)[:12])}"
@@ -31,7 +38,7 @@ def check_files(shards: Sequence[Shard], tally: Tally, fs: Fs = REAL) -> None:
         elif shard.split == "multilingual" and multilingual:
             _add(tally, "file_stray", [shard], "a split without a language, beside those with one")
     _schemas(shards, tally)
-    _manifest(shards, tally, fs)
+    _manifest(shards, tally, every, fs)
 
 
 def _add(tally: Tally, check: str, shards: Iterable[Shard], evidence: str) -> None:
@@ -113,8 +120,8 @@ def _has_calls(schema: pa.Schema) -> bool | None:
     return "tool_calls" in {field.name for field in kind.value_type}
 
 
-def _manifest(shards: Sequence[Shard], tally: Tally, fs: Fs) -> None:
-    """Compare files with the manifest of the run that they belong to, where there is one."""
+def _manifest(shards: Sequence[Shard], tally: Tally, every: bool, fs: Fs) -> None:
+    """Compare files with the manifest of the run that they belong to, or the record of `restore`, where there is one."""
     by_root: dict[Path, dict[str, dict[str, Any]] | None] = {}
     for shard in shards:
         if shard.remote is not None:
@@ -137,19 +144,23 @@ def _manifest(shards: Sequence[Shard], tally: Tally, fs: Fs) -> None:
         for name, entry in (entries or {}).items():
             if name.startswith("data/") and root / name not in seen and not (root / name).exists():
                 split = str(entry.get("split", ""))
-                if split in splits:
+                if every or split in splits:
                     tally.found("file_differs", split, 1, [(-1, 0, "", name, "the manifest names it; it is not there")])
 
 
 def _listed(root: Path, fs: Fs) -> tuple[dict[str, dict[str, Any]] | None, str]:
     """(the manifest's entries by path, what is wrong with it); (None, "") where there is none."""
-    try:
-        told = orjson.loads(fs.read(root / "manifest.json"))
-        return {str(entry["path"]): entry for entry in told["files"]}, ""
-    except (FileNotFoundError, NotADirectoryError):
-        return None, ""
-    except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
-        return None, f"manifest.json beside it cannot be read: {exc}"
+    for name in LISTS:
+        try:
+            told = orjson.loads(fs.read(root / name))
+            if name != LISTS[0] and "files" not in told:
+                return None, ""  # as versions before wrote it
+            return {str(entry["path"]): entry for entry in told["files"]}, ""
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
+            return None, f"{name} beside it cannot be read: {exc}"
+    return None, ""
 
 
 def _differs(path: Path, entry: dict[str, Any], fs: Fs) -> str | None:

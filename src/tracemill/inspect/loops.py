@@ -19,7 +19,7 @@ STARTS = 15
 PROBE, BEFORE, ECHOES = 12, 1024, 8
 """The last PROBE bytes stand ECHOES times in the last BEFORE bytes: suspicious."""
 NEAR = BEFORE // (ECHOES - 1)
-"""What follows upon itself so often is no longer than this."""
+"""What follows upon itself evenly, so often, is no longer than this. Echoes at uneven distances are no loop to `_unit`."""
 MOST_PLACES = 8
 """Places of a text that are looked at closely because of how lines begin there."""
 REPEATS, UNIT_BYTES, SPAN = 10, 4000, 300

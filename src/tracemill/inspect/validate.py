@@ -65,7 +65,7 @@ def validate(
     allowed = _allowed(limits or {})
     shards = pick_splits(located(data, revision), split)
     tally = Tally()
-    check_files(shards, tally)
+    check_files(shards, tally, split is None)
     found, told = _pieces(shards, tally)
     with tempfile.TemporaryDirectory(prefix="tracemill-validate-") as place:
         scratch = Path(place)

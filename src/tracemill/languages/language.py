@@ -111,7 +111,7 @@ class Culture(Model):
 
     she: tuple[str, ...] = ()
     """Given names of women, and of men: what is looked for in the source's file, what is put instead in the target's.
-    Names that are words too, such as Mark or Grace, are left out."""
+    Names that are words too, such as Mark or Grace, towns, or names of women and men alike, are left out."""
     he: tuple[str, ...] = ()
     currency: Currency | None = None
     metric: bool = False

@@ -188,8 +188,8 @@ class Budget:
         """Open while a request is admitted and counted."""
         return self._turn() if self._on else nullcontext()
 
-    def sending(self) -> None:
-        """Before a request is sent. It counts among those in flight already.
+    def sending(self) -> bool:
+        """Whether a request may be sent now; False as long as one in flight may turn out not to have been spent.
 
         What is in flight counts with what a reply has cost on average, so that it fits the limit when it has come.
 
@@ -198,29 +198,58 @@ class Budget:
             EndpointError: tokens or cost are limited, and no reply says how many tokens it took.
         """
         if not self._on:
-            return
+            return True
         limits, spent = self.limits, self._spent()
         coming = spent.open / spent.replies if spent.replies else 0.0
-        if limits.requests is not None and spent.requests >= limits.requests:
-            raise BudgetSpent("requests", f"{spent.requests:,} of {limits.requests:,} requests")
-        if limits.tokens is not None and spent.tokens * (1 + coming) >= limits.tokens:
-            raise BudgetSpent("tokens", _with_coming(f"{spent.tokens:,} of {limits.tokens:,} tokens", spent))
-        if limits.cost is not None and spent.cost * (1 + coming) >= limits.cost:
-            raise BudgetSpent("cost", _with_coming(f"{money(spent.cost)} of {money(limits.cost)}", spent))
         self.late()
+        if self._may_come_back(spent):
+            return False
+        if limits.requests is not None and spent.requests >= limits.requests:
+            raise self.reached("requests", spent)
+        if limits.tokens is not None and spent.tokens * (1 + coming) >= limits.tokens:
+            raise self.reached("tokens", spent)
+        if limits.cost is not None and spent.cost * (1 + coming) >= limits.cost:
+            raise self.reached("cost", spent)
         if (limits.tokens or limits.cost) is not None and not spent.tokens and spent.replies >= TELLS_NOTHING:
             raise EndpointError(
                 f"none of {spent.replies:,} replies says how many tokens it took (`usage`), so budget."
                 f"{'tokens' if limits.tokens is not None else 'cost'} cannot be held. Every reply is stored. "
                 "Limit budget.requests instead, and run the command again"
             )
+        return True
 
     def waits(self) -> bool:
-        """Whether to wait until the first replies tell what a reply takes, before more are asked for."""
-        if not self._on or (self.limits.tokens is None and self.limits.cost is None):
+        """Whether to wait before more is asked for: until the first replies tell what a reply takes, and while one in
+        flight may turn out not to have been spent.
+        """
+        if not self._on:
             return False
         spent = self._spent()
-        return spent.replies == 0 and spent.open >= FIRST
+        first = self.limits.tokens is not None or self.limits.cost is not None
+        return (first and spent.replies == 0 and spent.open >= FIRST) or self._may_come_back(spent)
+
+    def _may_come_back(self, spent: Spent) -> bool:
+        """Whether the last of the allowed requests are in flight. One that is throttled, or finds nobody there, is not
+        spent, and leaves its place to another.
+        """
+        most = self.limits.requests
+        return most is not None and spent.requests - spent.open < most <= spent.requests
+
+    def reached(self, limit: str, spent: Spent) -> BudgetSpent:
+        """What to say of a limit (requests, tokens or cost) that let no further request go, with these figures."""
+        limits, words = self.limits, ""
+        if limit == "requests":
+            words = f"{spent.requests:,} of {limits.requests or 0:,} requests"
+        elif limit == "tokens":
+            words = f"{spent.tokens:,} of {limits.tokens or 0:,} tokens"
+        elif limit == "cost":
+            words = f"{money(spent.cost)} of {money(limits.cost or 0.0)}"
+        in_flight = f", with {spent.open:,} requests in flight" if spent.open and limit != "requests" else ""
+        return BudgetSpent(limit, words + in_flight)
+
+    def settled(self, error: BudgetSpent, spent: Spent) -> BudgetSpent:
+        """The same error with what was spent when all that was in flight had come."""
+        return self.reached(error.limit, spent) if error.limit in ("tokens", "cost") else error
 
     def late(self) -> None:
         """Raises BudgetSpent once the time of this call is over."""
@@ -228,6 +257,3 @@ class Budget:
         if minutes is not None and time.time() - self._began >= minutes * 60:
             raise BudgetSpent("minutes", f"all of {minutes:g} minutes")
 
-
-def _with_coming(spent: str, now: Spent) -> str:
-    return f"{spent}, with {now.open - 1:,} requests in flight" if now.open > 1 else spent

@@ -54,6 +54,8 @@ class Tally:
     served: int = 0
     failed: int = 0
     throttled: int = 0
+    unspent: int = 0
+    """Of `sent`, those that were throttled or never reached the endpoint."""
     retried: int = 0
     open: int = 0
     """Requests sent whose reply the journal does not have yet: what a sudden death would ask twice."""
@@ -174,8 +176,9 @@ class Door:
             while self.budget.waits():
                 await self._sleep(0.02, pool)
             lane = await pool.enter(request.home, first=sendings == 0)
+            if not self._admit(pool, lane):
+                continue
             sendings += 1
-            self.tally.open += 1
             try:
                 came = await self._send_once(pool, lane, request, first=not attempts)
                 attempt = sum(attempts.values()) + 1
@@ -211,6 +214,20 @@ class Door:
                 wait = max(wait, self._retry_in())
             await self._sleep(wait, pool)
 
+    def _admit(self, pool: Pool, lane: Lane) -> bool:
+        """Count a request in, if the budget lets it go; else give its place back."""
+        sent = False
+        try:
+            with self.budget.turn():
+                if sent := self.budget.sending():
+                    self.tally.open += 1
+                    self.tally.sent += 1
+                    self._tell_others()
+        finally:
+            if not sent:
+                pool.give_up(lane)
+        return sent
+
     async def _send_once(self, pool: Pool, lane: Lane, request: Request, first: bool) -> _Came:
         """Send, and say how it went: to the pool at once, to the caller in full.
 
@@ -219,14 +236,6 @@ class Door:
                 few requests that always fail are no outage, though in the end they are all that is left.
         """
         entered = time.monotonic()
-        try:
-            with self.budget.turn():
-                self.budget.sending()
-                self.tally.sent += 1
-                self._tell_others()
-        except TracemillError:
-            pool.give_up(lane)
-            raise
         came = _Came()
         try:
             came = await self._send(lane, request)
@@ -237,6 +246,7 @@ class Door:
                 good = None
             throttled = came.kind == "throttled"
             self.tally.throttled += throttled
+            self.tally.unspent += bool(came.kind) and not MEANINGS[came.kind].attempt
             pool.leave(
                 lane,
                 entered,
@@ -278,7 +288,7 @@ class Door:
         if self.flight is not None:
             told = self.tally
             tokens = told.prompt_tokens + told.completion_tokens
-            self.flight.set(told.open, told.sent - told.throttled, told.replies, tokens, told.cost)
+            self.flight.set(told.open, told.sent - told.unspent, told.replies, tokens, told.cost)
 
     def _retry_in(self) -> float:
         """Take one retry out of what has been earned. Seconds until it may be sent; 0 if it had been earned."""

@@ -11,7 +11,7 @@ import orjson
 
 from tracemill.models.wire import Reply, Request
 from tracemill.recipe import USUAL_TRACE_FIELDS
-from tracemill.record import ToolCall, Usage
+from tracemill.record import NO_TOKEN_COUNT, ToolCall, Usage
 from tracemill.think import reply_parts
 
 TRACE_PARTS = frozenset({"thinking", "reasoning", "reasoning_text", "reasoning.text", "reasoning.summary"})
@@ -171,8 +171,8 @@ def usage(told: Any) -> Usage | None:
 
 
 def _is_count(value: int) -> bool:
-    """Whether a server's number can be a number of tokens, and fits the 64 bits of its column."""
-    return not isinstance(value, bool) and 0 <= value < 1 << 63
+    """Whether a server's number can be a number of tokens, so that all those of a run can be added up."""
+    return not isinstance(value, bool) and 0 <= value < NO_TOKEN_COUNT
 
 
 def _as_text(arguments: Any) -> str:

@@ -10,7 +10,7 @@ from tracemill.errors import UsageError
 from tracemill.mill import check_place
 from tracemill.report.translations import walk
 from tracemill.storage.fs import REAL, Fs
-from tracemill.translation.exchange import Pair, write_pairs
+from tracemill.translation.exchange import Pair, form_of, write_pairs
 
 
 def export(root: str | Path, file: str | Path, sample: int | None = None, fs: Fs = REAL) -> int:
@@ -22,8 +22,9 @@ def export(root: str | Path, file: str | Path, sample: int | None = None, fs: Fs
     Returns:
         The segments that were written.
     Raises:
-        UsageError: There is no run, it translates nothing, or the ending is none of the three.
+        UsageError: There is no run, it translates nothing, or `check_file` refuses the file.
     """
+    check_file(file)
     paths, plan = open_plan(root)
     check_place(paths)
     found: dict[tuple[str, str], Pair] = {}
@@ -34,12 +35,23 @@ def export(root: str | Path, file: str | Path, sample: int | None = None, fs: Fs
             machine = translated if sample is not None else ""
             found.setdefault((code, text), Pair(source, code, text, translated, note, machine))
     pairs = list(found.values()) if sample is None else _drawn(found, sample)
+    fs.replace(Path(file), write_pairs(Path(file).name, pairs))
+    return len(pairs)
+
+
+def check_file(file: str | Path) -> None:
+    """Refuse a file that `export` could not write, before anything is paid for.
+
+    Raises:
+        UsageError: Its ending is none of the three, or its directory is not there.
+    """
+    path = Path(file)
     try:
-        data = write_pairs(Path(file).name, pairs)
+        form_of(path.name)
     except ValueError as exc:
         raise UsageError(f"{file}: {exc}") from exc
-    fs.replace(Path(file), data)
-    return len(pairs)
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"{file}: {'it is a directory' if path.is_dir() else f'there is no directory {path.parent}'}")
 
 
 def _drawn(found: dict[tuple[str, str], Pair], count: int) -> list[Pair]:

@@ -19,6 +19,7 @@ from tracemill.gather.drawn import draw, lay_out
 from tracemill.gather.spool import Unit
 from tracemill.mill import Run, Silent, Watch, check_place, default_workers
 from tracemill.models.budget import money
+from tracemill.multilingual.run import check_apart
 from tracemill.plan import Plan
 from tracemill.recipe import Recipe
 from tracemill.recipe.translate import STAGE as TRANSLATE
@@ -114,7 +115,7 @@ def pilot(
     """Translate `count` rows into the first language of a recipe, and measure what it takes.
 
     Raises:
-        UsageError: `count` is below 1, or the recipe translates nothing.
+        UsageError: `count` is below 1, the recipe translates nothing, or its rows lie in `out`.
         Others: As `build`; what came is stored, the same call goes on.
     """
     if count < 1:
@@ -122,6 +123,7 @@ def pilot(
     wanted = recipe.translate
     if wanted is None:
         raise UsageError("the recipe has no `translate`")
+    check_apart(recipe, out)
     small = recipe.model_copy(update={"translate": wanted.model_copy(update={"to": wanted.to[:1]})})
     paths, watch = RunPaths(Path(out)), watch or Silent()
     check_place(paths)

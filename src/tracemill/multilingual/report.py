@@ -47,10 +47,15 @@ class TranslationReport:
         return sum(self.rows.values())
 
     @property
+    def calls_saved(self) -> int:
+        """Requests that the rows needed and nobody paid for; none where earlier calls paid for rows that are gone."""
+        return max(0, sum(self.asked.values()) + sum(self.remembered.values()) - self.replies)
+
+    @property
     def hit_rate(self) -> float:
         """The share of the segments' requests that another row had asked already, or a memory knew."""
         wanted = sum(self.asked.values()) + sum(self.remembered.values())
-        return max(0.0, 1 - self.replies / wanted) if wanted else 0.0
+        return self.calls_saved / wanted if wanted else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -65,7 +70,7 @@ class TranslationReport:
             "asked": self.asked,
             "remembered": self.remembered,
             "replies_paid": self.replies,
-            "calls_saved": sum(self.asked.values()) + sum(self.remembered.values()) - self.replies,
+            "calls_saved": self.calls_saved,
             "hit_rate": round(self.hit_rate, 4),
             "attempts_per_segment": _each(sum(self.asked.values()), sum(self.segments.values())),
             "calls_per_row": _each(self.replies, self.kept),

@@ -11,7 +11,8 @@ from tracemill.errors import UsageError
 from tracemill.mill import Engine, Watch, build
 from tracemill.multilingual.report import TranslationReport, translation_report
 from tracemill.recipe import Recipe, Rows
-from tracemill.recipe_file import load_recipe
+from tracemill.recipe.problems import Places
+from tracemill.recipe_file import load_recipe, recipe_from
 from tracemill.storage.fs import REAL, Fs
 
 
@@ -38,9 +39,11 @@ def translate(
         limit: Take only the first so many rows.
     Raises:
         RecipeError: The recipe, a language or the data cannot be used.
+        UsageError: `data` lies in `out`.
         Others: As `build`.
     """
     wanted = recipe_for(recipe or shipped(), data, to)
+    check_apart(wanted, out)
     report = build(
         wanted,
         out,
@@ -64,7 +67,8 @@ def recipe_for(recipe: Recipe, data: str | Path | None, to: Sequence[str] | str 
     """A recipe with this dataset and these languages in place of its own.
 
     Raises:
-        UsageError: It says nothing of translation, or names no rows.
+        UsageError: It says nothing of translation, or names no rows, or `to` no language.
+        RecipeError: `to` or `data` is not what a recipe may have there.
     """
     if recipe.translate is None:
         raise UsageError(
@@ -78,10 +82,28 @@ def recipe_for(recipe: Recipe, data: str | Path | None, to: Sequence[str] | str 
         raise UsageError("the recipe names no rows to translate; write `prompts: {rows: PATH}`, or give DATA")
     if to is not None:
         codes = to.split(",") if isinstance(to, str) else list(to)
-        parts = {**recipe.translate.model_dump(), "to": [code.strip() for code in codes if code.strip()]}
-        told["translate"] = parts
+        codes = [code.strip() for code in codes if code.strip()]
+        if not codes:
+            raise UsageError("--to names no language; write codes, or paths of language files: --to fr,es")
+        told["translate"] = {**recipe.translate.model_dump(), "to": codes}
+    if not told:
+        return recipe
     whole = {**recipe.model_dump(), **{k: _plain(v) for k, v in told.items()}}
-    return Recipe.model_validate(whole)
+    return recipe_from(whole, Places("DATA and --to" if len(told) == 2 else "--to" if to is not None else "DATA"))
+
+
+def check_apart(recipe: Recipe, out: str | Path) -> None:
+    """Refuse to read rows from where they would be written.
+
+    Raises:
+        UsageError: Rows of the recipe lie in `out`, so what is published would take their place.
+    """
+    root = Path(out).resolve()
+    for source in recipe.prompts:
+        if isinstance(source, Rows) and Path(source.rows).resolve().is_relative_to(root):
+            raise UsageError(
+                f"{source.rows} lies in --out {out}, whose rows would take its place; name a new directory"
+            )
 
 
 def _plain(value: Any) -> Any:

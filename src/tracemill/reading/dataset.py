@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import pyarrow as pa
 
@@ -97,17 +98,19 @@ class Dataset:
         told = "".join(f", {name}={sorted(values)}" for name, values in self.filters.values.items())
         return f"Dataset({self.called!r}, splits={self.splits}, files={len(self.shards)}{told})"
 
-    def __getitem__(self, which: str | int) -> Any:
+    def __getitem__(self, which: str | SupportsIndex) -> Any:
         """A split by its name, or a row by its number. "train" is all rows where no split is called so, but for those whose
         prompt was withheld.
         """
-        if not isinstance(which, (str, int)):
-            raise UsageError(_not_a_place(which))
         if isinstance(which, str):
             shards = tuple(pick_splits(list(self.shards), which))
             chosen = replace(self.filters, prompted=self.filters.prompted or means_training(which))
             return replace(self, shards=shards, filters=chosen, skipped=Counter())
-        number = which if which >= 0 else len(self) + which
+        try:
+            number = index(which)  # of numpy's numbers, too
+        except TypeError:
+            raise UsageError(_not_a_place(which)) from None
+        number = number if number >= 0 else len(self) + number
         row = self._row(number) if number >= 0 else None
         if row is None:
             raise IndexError(f"row {which}: {self.called} has {len(self):,} rows here")

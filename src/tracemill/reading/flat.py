@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex
 
 import orjson
 import pyarrow as pa
@@ -54,7 +54,7 @@ class Opened(Protocol):
 
     def __iter__(self) -> Iterator[dict[str, Any]]: ...
 
-    def __getitem__(self, which: str | int) -> Any: ...
+    def __getitem__(self, which: str | SupportsIndex) -> Any: ...
 
 
 class Flat:
@@ -82,7 +82,7 @@ class Flat:
         for part in self._parts():
             yield from part.to_pylist()
 
-    def __getitem__(self, which: str | int) -> Any:
+    def __getitem__(self, which: str | SupportsIndex) -> Any:
         """A split of it by name, or one line by its number."""
         if isinstance(which, str):
             return Flat(self.dataset[which], self.columns)

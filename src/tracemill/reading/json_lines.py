@@ -75,11 +75,11 @@ def pieces(shard: Shard, size: int) -> Iterator[Piece]:
 def batches(piece: Piece, columns: Collection[str]) -> Iterator[Batch]:
     """The rows of a span: those whose line begins in it."""
     shard = piece.shard
-    whole = piece.first == 0 and piece.last >= _length(shard.path)
     rows = _Rows(columns)
     numbers: list[int] = []
     bad: list[BadRow] = []
-    unit = "line" if whole else "byte"
+    unit = unit_of(piece)
+    whole = unit == "line"
     held = 0
     place = 0
     try:
@@ -113,14 +113,18 @@ def byte_lines(piece: Piece) -> Iterator[tuple[int, bytes | None]]:
     Raises:
         DataError: The file is damaged from there on.
     """
-    place = 0
-    whole = piece.first == 0 and piece.last >= _length(piece.shard.path)
+    place, unit = 0, unit_of(piece)
     try:
-        for place, line in _lines(piece, whole):
+        for place, line in _lines(piece, unit == "line"):
             yield place, line
     except DAMAGE as exc:
-        where = f"{piece.shard.name}, after {'line' if whole else 'byte'} {place:,}"
+        where = f"{piece.shard.name}, after {unit} {place:,}"
         raise DataError(f"{where}: {exc}; the file is damaged or was cut short") from exc
+
+
+def unit_of(piece: Piece) -> str:
+    """What places in a piece count: "line", from 1, where it is the whole file, else "byte", from 0."""
+    return "line" if piece.first == 0 and piece.last >= _length(piece.shard.path) else "byte"
 
 
 def _length(path: Path) -> int:

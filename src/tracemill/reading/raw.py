@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tracemill.errors import DataError
+from tracemill.reading.arrow_files import DAMAGED, held_batches
 from tracemill.reading.batch import Piece
 from tracemill.reading.json_lines import byte_lines
 
@@ -35,23 +36,41 @@ def raw_rows(piece: Piece, columns: Sequence[str] | None = None, *, holes: bool 
             elif holes:
                 yield {}
         return
-    try:
-        for batch in _batches(piece, columns):
-            yield from batch.to_pylist()
-    except (pa.ArrowException, OSError, ValueError) as exc:
-        raise DataError(f"{shard.name}: {exc}") from exc
+    for batch in raw_batches(piece, columns, 512):
+        try:
+            held = batch.to_pylist()
+        except DAMAGED as exc:
+            raise DataError(f"{shard.name}: {exc}; the file is damaged") from exc
+        yield from held
 
 
-def _batches(piece: Piece, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+def raw_batches(piece: Piece, columns: Sequence[str] | None = None, rows: int = 500) -> Iterator[pa.RecordBatch]:
+    """The rows of a piece of Parquet or Arrow as they stand there, at most `rows` in a batch.
+
+    Args:
+        columns: Of Parquet, only these.
+    Raises:
+        DataError: The file is damaged.
+    """
+    found = _batches(piece, columns, rows)
+    while True:
+        try:
+            batch = next(found, None)
+        except DAMAGED as exc:
+            raise DataError(f"{piece.shard.name}: {exc}; the file is damaged") from exc
+        if batch is None:
+            return
+        yield batch
+
+
+def _batches(piece: Piece, columns: Sequence[str] | None, rows: int) -> Iterator[pa.RecordBatch]:
     if piece.shard.kind == "parquet":
         with pq.ParquetFile(piece.shard.path, page_checksum_verification=True, pre_buffer=False) as file:
             there = [name for name in columns if name in file.schema_arrow.names] if columns else None
             groups = list(range(piece.first, piece.last))
-            yield from file.iter_batches(batch_size=512, row_groups=groups, columns=there, use_threads=False)
+            yield from file.iter_batches(batch_size=rows, row_groups=groups, columns=there, use_threads=False)
         return
-    from tracemill.reading.arrow_files import held_batches
-
     with pa.memory_map(str(piece.shard.path)) as raw:
         for batch in held_batches(raw):
-            for start in range(0, batch.num_rows, 512):
-                yield batch.slice(start, 512)
+            for start in range(0, batch.num_rows, rows):
+                yield batch.slice(start, rows)

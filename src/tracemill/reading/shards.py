@@ -83,6 +83,16 @@ def find(data: str | Path, fs: Fs = REAL) -> list[Shard]:
     return sorted(shards, key=lambda shard: (shard.split, shard.name))
 
 
+def refuse_inside(out: str | Path, data: str | Path) -> None:
+    """Raise UsageError where `out` is a directory that is read, or lies in it: its rows would be read as well next time."""
+    root = Path(data).expanduser()
+    if root.is_dir() and Path(out).expanduser().resolve().is_relative_to(root.resolve()):
+        raise UsageError(
+            f"--out {out} lies in {data}, which is read: its rows would count as rows of that too; name a directory outside"
+            " of it, which is not there or is empty"
+        )
+
+
 def kind_of(path: Path) -> Kind | None:
     """In which form a file is, by its name; None for files that hold no rows."""
     suffixes = [suffix.lower() for suffix in path.suffixes]

@@ -20,8 +20,13 @@ def withheld_rows(messages: pa.ListArray) -> Iterator[tuple[int, int]]:
     content = messages.values.field("content")
     lengths = np.asarray(pc.binary_length(content).fill_null(0))
     for row, message in zip(owners[first].tolist(), users[first].tolist(), strict=True):
-        if lengths[message] <= 8 and (content[message].as_py() or "").strip() in ("", "-"):
+        if lengths[message] <= 8 and (as_text(content[message]) or "").strip() in ("", "-"):
             yield row, message
+
+
+def as_text(held: pa.Scalar) -> str | None:
+    """A text of a table; what is not UTF-8 in it becomes U+FFFD."""
+    return held.as_buffer().to_pybytes().decode(errors="replace") if held.is_valid else None
 
 
 def with_prompt(messages: pa.ListArray) -> pa.BooleanArray:

@@ -9,6 +9,8 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from tracemill.recipe.secrets import looks_secret
+
 SECRET_KEY = re.compile(r"(^|[_-])(api_?key|auth|authorization|bearer|credentials?|passw(or)?d|secret)$", re.IGNORECASE)
 LARGEST_NUMBER = 2**63 - 1
 AT_KEY = "at_key"
@@ -36,6 +38,8 @@ def _no_secret_in(value: object) -> None:
     elif isinstance(value, list):
         for held in value:
             _no_secret_in(held)
+    elif isinstance(value, str) and looks_secret(value):
+        raise ValueError("a value looks like a secret; secrets go into api_key or headers, as ${env:NAME}")
 
 
 def has_user_info(url: str) -> bool:

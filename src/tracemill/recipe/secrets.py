@@ -16,9 +16,31 @@ SHORTEST_SECRET = 8
 """Characters. A shorter value stands in ordinary text by chance: it could not be masked without harm to the data."""
 SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
 """Names of headers whose values are secrets. Others may be short: a team, a project."""
+SECRET_TOKEN = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?:sk|pk|rk|gsk|hf|nvapi|xai|pplx|tgp|csk|fw|r8|key|ghp|gho|ghs|github_pat|glpat|xox[abprs])[-_]"
+    r"(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{12,}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{20,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+)"
+)
+"""What the keys of the usual services look like, and tokens that are signed JSON (RFC 7519)."""
+SECRET_VALUE = re.compile(
+    r"\b(?:bearer|basic|token|digest|apikey)[ =:]+(?!\$\{)[^\s]{8,}"
+    r"|(?<![A-Za-z0-9])(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9+/]{32,}",
+    re.IGNORECASE,
+)
+"""In a header besides: a scheme of RFC 7235 with what follows it, and 32 letters and digits at a stretch, which no name of
+a team or project has; a UUID has hyphens."""
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110, 5.6.2."""
 _resolved: set[str] = set()
+
+
+def looks_secret(text: str, header: bool = False) -> bool:
+    """Whether a literal secret stands in a text of a recipe, by what it looks like.
+
+    Args:
+        header: Whether it is a header's value, where more can be told.
+    """
+    left = ENV_REFERENCE.sub("${}", text)
+    return bool(SECRET_TOKEN.search(left) or (header and SECRET_VALUE.search(left)))
 
 
 def secret_texts(teacher: Teacher, where: str) -> set[str]:

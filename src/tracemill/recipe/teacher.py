@@ -24,14 +24,26 @@ from tracemill.recipe.dialects import (
     shipped,
 )
 from tracemill.recipe.parts import Category, Model, Plain, Share, has_user_info
-from tracemill.recipe.secrets import ENV_REFERENCE
+from tracemill.recipe.secrets import ENV_REFERENCE, SECRET_HEADER, looks_secret
 from tracemill.record import Reasoning
 
-SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
 SCHEME_ONLY = re.compile(r"[A-Za-z_-]{0,20}[ =:]*")
 """What may stand beside `${env:NAME}` in a header: "Bearer ", "session="."""
 
-
+OWN_FIELDS = {
+    "model": "write the teacher's `model`",
+    "messages": "the prompts are the messages; write respond.system for a system's message",
+    "tools": "the tools of a prompt come with the prompt, from the sources that have them",
+    "n": "write respond.samples",
+    "stream": "replies are read whole; leave it out",
+    "stream_options": "replies are read whole; leave it out",
+    "seed": "write the recipe's `seed`, and the teacher's `send_seed`",
+    **dict.fromkeys(
+        ("max_tokens", "max_completion_tokens"), "write sampling.max_tokens, and `limit_field` for its name"
+    ),
+    **{name: f"write sampling.{name}" for name in ("temperature", "top_p", "top_k", "min_p")},
+}
+"""Fields of the body that have a key of their own, and what to write instead of `extra_body`."""
 USUAL_TRACE_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
 """Where servers put the trace: vLLM before 0.12, SGLang, llama.cpp, NIM; vLLM since, OpenRouter, Ollama; some proxies;
 OpenRouter, in parts. They are looked at in any case."""
@@ -135,7 +147,8 @@ class Teacher(Model):
     api_key: str | None = None
     headers: dict[str, str] = {}
     extra_body: Plain = {}
-    """Further fields of each request's body. They are part of the request's identity."""
+    """Further fields of each request's body. They are part of the request's identity. None that has a key of its own, such
+    as `messages`, `n` or `temperature`."""
     family: Name | None = None
     """The model's family, as in [dialects](dialects.md): how it is told to think or not."""
     server: Name | None = None
@@ -187,8 +200,17 @@ class Teacher(Model):
     def _headers(cls, value: dict[str, str]) -> dict[str, str]:
         for name, text in value.items():
             left = ENV_REFERENCE.sub("", text)
-            if SECRET_HEADER.search(name) and (left == text or not SCHEME_ONLY.fullmatch(left)):
+            named = SECRET_HEADER.search(name) and (left == text or not SCHEME_ONLY.fullmatch(left))
+            if named or looks_secret(text, header=True):
                 raise ValueError(f"header {name!r} looks like a secret; write ${{env:NAME}} and set NAME instead")
+        return value
+
+    @field_validator("extra_body")
+    @classmethod
+    def _extra(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            if name in OWN_FIELDS:
+                raise ValueError(f"{name!r} would overwrite the request itself; {OWN_FIELDS[name]}")
         return value
 
     @property

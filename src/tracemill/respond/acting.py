@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import orjson
 
 from tracemill import identity
-from tracemill.models.roles import Role, filled, json_in
+from tracemill.models.player import Player, filled, json_in
 from tracemill.models.wire import Ask, Failure
 from tracemill.recipe import Recipe
 from tracemill.record import Sample, ToolCall
@@ -55,7 +55,7 @@ class Actor:
     """
 
     def __init__(self, name: str, recipe: Recipe, ask: Ask) -> None:
-        self.role, self.recipe, self.ask = Role(name, recipe), recipe, ask
+        self.role, self.recipe, self.ask = Player(name, recipe), recipe, ask
 
     async def tool(self, sample: Sample, home: str, call: ToolCall, step: int) -> Played:
         """What a declared tool returns to a call, as JSON text."""

@@ -14,11 +14,12 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from tracemill.reading.batch import Piece
 from tracemill.reading.pieces import pieces
-from tracemill.reading.raw import raw_rows
+from tracemill.reading.raw import raw_batches, raw_rows
 from tracemill.reading.shards import Shard
 from tracemill.restoring.index import FOUND, Index
-from tracemill.restoring.writing import KEPT, Writers, named, parsed_lines, raw_tables
+from tracemill.restoring.writing import KEPT, Unreadable, Writers, named, parsed_lines
 
 BY_UUID = "uuid"
 ROW_FIELDS = frozenset({"messages", "input", "conversation", "responses_create_params", "_hf_placeholder"})
@@ -35,18 +36,28 @@ def lists_uuids(shards: list[Shard]) -> bool:
     return False
 
 
-def want(shards: list[Shard], index: Index) -> int:
-    """Ask for all that is listed. Returns how many lines list one; a uuid that stands twice is asked for once."""
-    lines = 0
+def want(shards: list[Shard], index: Index) -> Unreadable:
+    """Ask for all that is listed, a uuid that stands twice once. Returns the lines that list none."""
+    bad = Unreadable()
     for shard in shards:
         for piece in pieces(shard):
-            for row in raw_rows(piece):
-                if isinstance(row.get("uuid"), str):
-                    lines += 1
-                    index.want([(BY_UUID, row["uuid"])])
-                    if isinstance(row.get("sha256"), str):
-                        index.pin(BY_UUID, row["uuid"], row["sha256"])
-    return lines
+            for place, row in _listed(piece, bad):
+                if not isinstance(row.get("uuid"), str):
+                    bad.add(place, "it names no uuid")
+                    continue
+                index.want([(BY_UUID, row["uuid"])])
+                if isinstance(row.get("sha256"), str):
+                    index.pin(BY_UUID, row["uuid"], row["sha256"])
+    return bad
+
+
+def _listed(piece: Piece, bad: Unreadable) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, row) of each line of a list."""
+    if piece.shard.kind == "jsonl":
+        yield from ((place, row) for place, row, _ in parsed_lines(piece, bad))
+        return
+    for number, row in enumerate(raw_rows(piece), max(piece.row, 0)):
+        yield f"{piece.shard.name}:row {number}", row
 
 
 def offer(shards: list[Shard], index: Index) -> None:
@@ -79,12 +90,12 @@ def write(shards: list[Shard], index: Index, writers: Writers) -> None:
     for shard in shards:
         if shard.kind == "jsonl":
             for piece in pieces(shard):
-                for row, line in parsed_lines(piece):
+                for _, row, line in parsed_lines(piece):
                     if _takes(str(row.get("uuid")), index):
                         writers.line(KEPT, named(piece, ".jsonl"), line)
             continue
         for piece in pieces(shard):
-            for batch in raw_tables(piece):
+            for batch in raw_batches(piece):
                 if "uuid" in batch.schema.names:
                     stay = [*_chosen(batch.column("uuid").to_pylist(), index)]
                     if any(stay):

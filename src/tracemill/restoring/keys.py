@@ -28,6 +28,8 @@ CODE = {
 }
 """Source by what the metadata of v1's code rows says."""
 BY_HASH = "sha256"
+MOST_DIGITS = 18
+"""Of a position: no file has more rows."""
 QUESTIONS = ("question", "prompt", "problem", "instruction", "text", "description")
 
 
@@ -49,13 +51,21 @@ def key_of(metadata: str | None) -> Key | None:
     if not isinstance(held, dict):
         return None
     source, split, index = CODE.get(str(held.get("dataset"))), held.get("split"), held.get("index")
-    if source and isinstance(split, str) and str(index).isdigit():
-        return Key(source, f"{split}/{int(str(index))}")
+    if source and isinstance(split, str) and (at := position(index)) is not None:
+        return Key(source, f"{split}/{at}")
     if isinstance(held.get("conversation_id"), str):
         return Key("lmsys", held["conversation_id"])
     if isinstance(held.get("seed_prompt_sha256"), str):
         return Key(BY_HASH, held["seed_prompt_sha256"].lower())
     return None
+
+
+def position(told: Any) -> int | None:
+    """A position of a row, from 0, that stands as a number or as text; None for anything else."""
+    text = str(told) if isinstance(told, int) else told
+    if not isinstance(text, str) or not text.isascii() or not text.isdecimal() or len(text) > MOST_DIGITS:
+        return None
+    return int(text)
 
 
 def text_of(source: str, row: Mapping[str, Any]) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from tracemill.restoring.keys import Key
+from tracemill.restoring.keys import Key, position
 
 FIELD = "_hf_placeholder"
 REQUEST = "responses_create_params"
@@ -35,10 +35,8 @@ def placeholder_key(row: Mapping[str, Any]) -> Key | None:
     """Where the question of a row stands; None where nobody says."""
     told, named = row.get(FIELD), str(row.get("dataset"))
     source = next((source for part, source in NAMES.items() if part in named), None)
-    position = told.get("row") if isinstance(told, Mapping) else None
-    if source is None or not str(position).isdigit():
-        return None
-    return Key(source, f"{SPLITS[source]}/{int(str(position))}")
+    at = position(told.get("row")) if isinstance(told, Mapping) else None
+    return None if source is None or at is None else Key(source, f"{SPLITS[source]}/{at}")
 
 
 def question_and_answer(row: Mapping[str, Any]) -> str | None:

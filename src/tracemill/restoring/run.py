@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -15,20 +15,28 @@ from typing import Any
 import pyarrow as pa
 
 from tracemill import identity
-from tracemill.errors import DiskError, UsageError
-from tracemill.legible import quoted
+from tracemill.errors import DataError, DiskError, UsageError
+from tracemill.legible import how_many, quoted
 from tracemill.reading.dataset import located
 from tracemill.reading.filters import Wanted, pick_splits
 from tracemill.reading.hub import is_hub_id
-from tracemill.reading.pieces import batches, pieces
-from tracemill.reading.raw import raw_rows
-from tracemill.reading.shards import Shard
-from tracemill.reading.withheld import withheld_rows
+from tracemill.reading.pieces import pieces
+from tracemill.reading.raw import raw_batches, raw_rows
+from tracemill.reading.shards import Shard, refuse_inside, split_of
 from tracemill.restoring import by_uuid
 from tracemill.restoring.index import FOUND, STATES, Index
-from tracemill.restoring.keys import BY_HASH, QUESTIONS, SOURCES, Key, key_of, text_of
+from tracemill.restoring.keys import BY_HASH, QUESTIONS, SOURCES, Key, text_of
 from tracemill.restoring.placeholders import SPLITS, question_and_answer
-from tracemill.restoring.writing import KEPT, WITHHELD, Writers, line_of, parsed_lines, patched_lines, patched_tables
+from tracemill.restoring.writing import (
+    KEPT,
+    WITHHELD,
+    Unreadable,
+    Writers,
+    line_rows,
+    patched_lines,
+    patched_tables,
+    withheld_keys,
+)
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.lock import RunLock
 from tracemill.storage.parquet import ParquetFile, file_sha256, read_batches
@@ -42,6 +50,8 @@ KEYS = "restored-keys.parquet"
 KEYS_SCHEMA = pa.schema([(name, pa.string()) for name in ("source", "key", "state", "sha256")])
 COLUMNS = ("messages", "metadata")
 RECORD_ROWS = 10_000
+TOLD = ("rows", "withheld", "prompts", "kept", "listed", "unreadable", "unreadable_at")
+"""Of a report, what its record holds."""
 READ = {
     "taco": ("question",),
     "apps": ("question",),
@@ -69,6 +79,10 @@ class RestoreReport:
     """Rows in `data/`: those with a prompt."""
     listed: bool = False
     """Whether the data was a list of uuids, of which `rows` are different."""
+    unreadable: int = 0
+    """Lines of the data that are no rows; they are in neither place."""
+    unreadable_at: list[str] = field(default_factory=list)
+    """Where the first few of them stand, and why they are none."""
 
     @property
     def left_out(self) -> int:
@@ -78,7 +92,7 @@ class RestoreReport:
     @property
     def ok(self) -> bool:
         """False where a list of uuids could not be put together whole."""
-        return not (self.listed and self.left_out)
+        return not (self.listed and (self.left_out or self.unreadable))
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values."""
@@ -90,6 +104,8 @@ class RestoreReport:
             "listed": self.listed,
             "withheld": self.withheld,
             "prompts": self.prompts,
+            "unreadable": self.unreadable,
+            "unreadable_at": self.unreadable_at,
         }
 
     def to_text(self) -> str:
@@ -100,6 +116,9 @@ class RestoreReport:
         for source, states in self.withheld.items():
             told = ", ".join(f"{state} {count:,}" for state, count in states.items())
             lines.append(f"  {source or '(the metadata names no source)':<16} {told}")
+        if self.unreadable:
+            lines.append(f"left out: {how_many(self.unreadable, 'line')} of the data that cannot be read as a row")
+            lines += [f"  {place}" for place in self.unreadable_at]
         return "\n".join(lines)
 
 
@@ -128,13 +147,16 @@ def restore(
         revision: Of `data`, if it is a dataset on the Hub: commit, tag or branch.
         pins: A `restored-keys.parquet` of an earlier run: a prompt that now has another hash is not taken.
     Raises:
-        UsageError: `out` holds something else, a path is not there, or no source is given.
+        UsageError: `out` holds something else or lies in what is read, a path is not there, no source is given, or the rows
+            are not in v1's and v2's form.
         Locked: Another process writes `out`.
-        DataError: A file is damaged.
+        DataError: A file is damaged, or one of an earlier call's is gone.
     """
     place = Path(out)
     if not sources:
         raise UsageError(f"name a source as NAME=PATH; there are {', '.join(SOURCES)}")
+    for read in (data, *sources.values()):
+        refuse_inside(place, read)
     shards = pick_splits(located(data, revision), split)
     given = {name: _source(path) for name, path in sources.items()}
     asked = _asked(shards, given, pins, fs)
@@ -142,19 +164,36 @@ def restore(
     if done is not None:
         return done
     with RunLock(place / SCRATCH / "lock"):
-        _clear(place, fs)
         try:
-            report = _restored(shards, given, place, pins, fs)
-            told = report.to_json() | {"sources": {name: _files(found, fs) for name, found in given.items()}}
-            del told["out"]
-            fs.replace(place / ASKED, asked)
-            fs.replace(place / RECORD, json.dumps(told, indent=1, sort_keys=True).encode())
-        except BaseException:
+            done = _done(place, asked, fs)  # another call may have come to its end while this one waited for it
+            return done or _made(shards, given, place, pins, asked, fs)
+        finally:
             with suppress(DiskError):
-                _clear(place, fs)
-                fs.remove_tree(place / SCRATCH)
-            raise
-        fs.remove_tree(place / SCRATCH)
+                fs.remove_tree(place / SCRATCH)  # who waits for this lock makes it anew
+
+
+def _made(
+    shards: list[Shard],
+    given: Mapping[str, list[Shard]],
+    place: Path,
+    pins: str | Path | None,
+    asked: bytes,
+    fs: Fs,
+) -> RestoreReport:
+    """Write everything, the lock held; or nothing where that fails."""
+    _clear(place, fs)
+    try:
+        report = _restored(shards, given, place, pins, fs)
+        told = report.to_json() | {"sources": {name: _files(found, fs) for name, found in given.items()}}
+        del told["out"]
+        told["files"] = _written(place, fs)
+        fs.replace(place / ASKED, asked)
+        fs.replace(place / RECORD, json.dumps(told, indent=1, sort_keys=True).encode())
+    except BaseException:
+        with suppress(DiskError):
+            _clear(place, fs)
+        raise
+    _clear_scratch(place, fs)
     return report
 
 
@@ -182,10 +221,37 @@ def _done(place: Path, asked: bytes, fs: Fs) -> RestoreReport | None:
     held = set(fs.names(place)) if place.is_dir() else set()
     if RECORD in held and ASKED in held and fs.read(place / ASKED) == asked:
         told = json.loads(fs.read(place / RECORD))
-        return RestoreReport(place, **{name: told[name] for name in ("rows", "withheld", "prompts", "kept", "listed")})
+        _check_there(place, told.get("files", []))
+        return RestoreReport(place, **{name: told[name] for name in TOLD if name in told})
     if RECORD in held or (held and SCRATCH not in held) or (place.exists() and not place.is_dir()):
         raise UsageError(f"{place} is not empty; name a new directory for the restored data")
     return None
+
+
+def _written(place: Path, fs: Fs) -> list[dict[str, Any]]:
+    """Each file of the restored dataset, so that damage to it can be seen; in the form of a manifest's entries."""
+    held = [place / where / name for where in (KEPT, WITHHELD) for name in sorted(fs.names(place / where))]
+    return [
+        {"path": path.relative_to(place).as_posix(), "split": split_of(path, place), **_measured(path, fs)}
+        for path in (*held, place / KEYS)
+    ]
+
+
+def _measured(path: Path, fs: Fs) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": file_sha256(path, fs)}
+
+
+def _check_there(place: Path, files: list[dict[str, Any]]) -> None:
+    """Raise DataError where a file that was written is gone or cut; `validate` compares the hashes too."""
+    for told in files:
+        path = place / told["path"]
+        size = path.stat().st_size if path.is_file() else None
+        if size != told["bytes"]:
+            seen = "it is not there" if size is None else f"it has {size:,} bytes"
+            raise DataError(
+                f"{path}: {seen}, and {RECORD} says {told['bytes']:,} bytes; the restored dataset was changed since it was"
+                f" written: remove {place} and call again, or name a new directory"
+            )
 
 
 def _clear(place: Path, fs: Fs) -> None:
@@ -195,6 +261,10 @@ def _clear(place: Path, fs: Fs) -> None:
             fs.remove_tree(place / name)
         elif name in (KEYS, ASKED):
             fs.unlink(place / name)
+    _clear_scratch(place, fs)
+
+
+def _clear_scratch(place: Path, fs: Fs) -> None:
     for name in fs.names(place / SCRATCH):
         if name != "lock":
             fs.unlink(place / SCRATCH / name)
@@ -227,14 +297,11 @@ def _want(shards: list[Shard], index: Index) -> None:
     for shard in shards:
         for piece in pieces(shard):
             if shard.kind == "jsonl":
-                lines = (line_of(row) for row, _ in parsed_lines(piece))
-                index.want(line.key for line in lines if line is not None and line.key is not None)
+                lines = (known for known, _, _ in line_rows(piece, Unreadable()))
+                index.want(line.key for line in lines if line.key is not None)
                 continue
-            for batch in batches(piece, COLUMNS):
-                metadata = batch.rows.column("metadata")
-                rows = withheld_rows(batch.rows.column("messages"))
-                keys = (key_of(metadata[row].as_py()) for row, _ in rows)
-                index.want(key for key in keys if key is not None)
+            for batch in raw_batches(piece, COLUMNS):
+                index.want(key for key in withheld_keys(batch, piece) if key is not None)
 
 
 def _pin(path: Path, index: Index) -> None:
@@ -308,11 +375,12 @@ def _write(shards: list[Shard], index: Index, out: Path, scratch: Path, fs: Fs) 
         source: {state: states[state] for state in STATES if states[state]} for source, states in sorted(counts.items())
     }
     prompts = {source: dict(states) for source, states in index.counts().items()}
-    return RestoreReport(out, rows, withheld, prompts, kept)
+    bad = writers.bad
+    return RestoreReport(out, rows, withheld, prompts, kept, unreadable=bad.lines, unreadable_at=bad.first)
 
 
 def _rebuild(
-    listed: int, given: Mapping[str, list[Shard]], index: Index, out: Path, scratch: Path, fs: Fs
+    bad: Unreadable, given: Mapping[str, list[Shard]], index: Index, out: Path, scratch: Path, fs: Fs
 ) -> RestoreReport:
     """Write the rows of a list of uuids."""
     with Writers(scratch, fs) as writers:
@@ -321,13 +389,13 @@ def _rebuild(
         kept = writers.finish(out)
     states = dict(index.counts().get(by_uuid.BY_UUID, {}))
     told = {by_uuid.BY_UUID: {state: states[state] for state in STATES if states.get(state)}}
-    return RestoreReport(out, sum(states.values()), told, told, kept, listed=True)
+    return RestoreReport(out, sum(states.values()), told, told, kept, True, bad.lines, bad.first)
 
 
 def _files(shards: list[Shard], fs: Fs) -> list[dict[str, Any]]:
     return [
         {"name": shard.name, "dataset": shard.remote[0], "commit": shard.remote[1]}
         if shard.remote
-        else {"name": shard.name, "bytes": shard.path.stat().st_size, "sha256": file_sha256(shard.path, fs)}
+        else {"name": shard.name, **_measured(shard.path, fs)}
         for shard in shards
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
@@ -11,12 +12,13 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from tracemill.reading.arrow_files import held_batches
+from tracemill.errors import UsageError
+from tracemill.legible import one_line
 from tracemill.reading.batch import Piece
-from tracemill.reading.json_lines import byte_lines
-from tracemill.reading.withheld import withheld_rows
+from tracemill.reading.json_lines import byte_lines, unit_of
+from tracemill.reading.raw import raw_batches
+from tracemill.reading.withheld import as_text, withheld_rows
 from tracemill.restoring.keys import Key, key_of
 from tracemill.restoring.placeholders import FIELD, filled, is_for_rl, placeholder_key
 from tracemill.storage.fs import Fs
@@ -25,6 +27,24 @@ from tracemill.storage.parquet import ParquetFile
 Look = Callable[[Key | None], tuple[str | None, str | None]]
 """(text, sha256) of a prompt; None for both where it was not found."""
 KEPT, WITHHELD = "data", "withheld"
+TOLD = 5
+"""Of lines that are no rows, so many are named."""
+TEXT = (pa.string(), pa.large_string())
+
+
+@dataclass
+class Unreadable:
+    """Lines of the data that are no rows: they are in nothing that is written."""
+
+    lines: int = 0
+    first: list[str] = field(default_factory=list)
+    """FILE:line N and why, of the first few."""
+
+    def add(self, place: str, why: str) -> None:
+        """One more."""
+        self.lines += 1
+        if len(self.first) < TOLD:
+            self.first.append(f"{place}: {why}")
 
 
 class Writers:
@@ -35,6 +55,7 @@ class Writers:
         self._parquet: dict[tuple[str, str], ParquetFile] = {}
         self._lines: dict[tuple[str, str], BinaryIO] = {}
         self.kept = 0
+        self.bad = Unreadable()
 
     def __enter__(self) -> Writers:
         return self
@@ -81,7 +102,8 @@ class Writers:
 def patched_tables(piece: Piece, look: Look, writers: Writers) -> int:
     """Write a piece of Parquet or Arrow; returns its rows."""
     rows, name = 0, named(piece, ".parquet")
-    for batch in raw_tables(piece):
+    for batch in raw_batches(piece):
+        check_form(batch, piece)
         table, found = _patched(batch, look)
         rows += table.num_rows
         lost = pc.invert(found)
@@ -104,26 +126,52 @@ def named(piece: Piece, suffix: str) -> str:
     )
 
 
-def raw_tables(piece: Piece) -> Iterator[pa.RecordBatch]:
-    """The rows of a piece of Parquet or Arrow as they stand there."""
-    if piece.shard.kind == "parquet":
-        with pq.ParquetFile(piece.shard.path, page_checksum_verification=True, pre_buffer=False) as file:
-            groups = list(range(piece.first, piece.last))
-            yield from file.iter_batches(batch_size=500, row_groups=groups, use_threads=False)
-        return
-    with pa.memory_map(str(piece.shard.path)) as raw:
-        yield from held_batches(raw)
+def withheld_keys(batch: pa.RecordBatch, piece: Piece) -> Iterator[Key | None]:
+    """Where the prompt of each row stands that has none. Raises UsageError: see `check_form`."""
+    check_form(batch, piece)
+    messages = _from_start(batch.column("messages"))
+    for row, _ in withheld_rows(messages):
+        yield key_of(as_text(batch.column("metadata")[row])) if "metadata" in batch.schema.names else None
+
+
+def _from_start(array: pa.Array) -> pa.Array:
+    """The array, or a copy of its part where it begins within another."""
+    return array if array.offset == 0 else pa.concat_arrays([array])
+
+
+def check_form(batch: pa.RecordBatch, piece: Piece) -> None:
+    """Raise UsageError where rows have no `messages` in v1's and v2's form, or metadata that is no text."""
+    names = batch.schema.names
+    if "messages" not in names:
+        raise _foreign(piece, next((held.schema.names for held in raw_batches(piece)), []))
+    kind = batch.schema.field("messages").type
+    fields = {f.name: f.type for f in kind.value_type} if pa.types.is_list(kind) and _struct(kind.value_type) else {}
+    if fields.get("role") not in TEXT or fields.get("content") not in TEXT:
+        raise _foreign(piece, [f"messages as {kind}"])
+    if "metadata" in names and batch.schema.field("metadata").type not in (*TEXT, pa.null()):
+        raise _foreign(piece, [f"metadata as {batch.schema.field('metadata').type}"])
+
+
+def _struct(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_struct(kind))
+
+
+def _foreign(piece: Piece, there: list[str]) -> UsageError:
+    held = one_line(", ".join(there), 200) or "no column"
+    return UsageError(
+        f"{piece.shard.name}: restore works on rows with `messages` as a list of objects with role and content, and"
+        f" `metadata` as text, as v1 and v2 have them; this file holds {held}"
+    )
 
 
 def _patched(batch: pa.RecordBatch, look: Look) -> tuple[pa.Table, pa.BooleanArray]:
     """The batch with what was found put in, and which rows have a prompt now."""
-    messages = batch.column("messages")
-    messages = messages if messages.offset == 0 else pa.concat_arrays([messages])
+    messages = _from_start(batch.column("messages"))
     metadata = batch.column("metadata") if "metadata" in batch.schema.names else pa.nulls(batch.num_rows, pa.string())
     found = np.ones(batch.num_rows, np.bool_)
     places, texts, rows, notes = [], [], [], []
     for row, message in withheld_rows(messages):
-        written = metadata[row].as_py()
+        written = as_text(metadata[row])
         text, hashed = look(key_of(written))
         if text is None:
             found[row] = False
@@ -131,7 +179,7 @@ def _patched(batch: pa.RecordBatch, look: Look) -> tuple[pa.Table, pa.BooleanArr
         places.append(message)
         texts.append(text)
         rows.append(row)
-        notes.append(noted(written, str(hashed)))
+        notes.append(noted(str(written), str(hashed)))
     table = pa.Table.from_batches([batch])
     if places:
         structs = messages.values
@@ -161,15 +209,24 @@ def noted(metadata: str, hashed: str) -> str:
     return orjson.dumps(held).decode()
 
 
-def parsed_lines(piece: Piece) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """(row, line) of each line of a piece that holds an object; others are left out."""
-    for _, line in byte_lines(piece):
+def parsed_lines(piece: Piece, bad: Unreadable | None = None) -> Iterator[tuple[str, dict[str, Any], bytes]]:
+    """(place, row, line) of each line of a piece that holds an object; others are left out, and counted in `bad`."""
+    bad = Unreadable() if bad is None else bad
+    unit = unit_of(piece)
+    for number, line in byte_lines(piece):
+        place = f"{piece.shard.name}:{unit} {number}"
+        if line is None:
+            bad.add(place, "the line is too long")
+            continue
         try:
-            row = orjson.loads(line or b"")
-        except orjson.JSONDecodeError:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError as exc:
+            bad.add(place, f"the line is not JSON: {exc}")
             continue
         if isinstance(row, dict):
-            yield row, (line or b"").rstrip(b"\r\n") + b"\n"
+            yield place, row, line.rstrip(b"\r\n") + b"\n"
+        else:
+            bad.add(place, "the line is JSON, but no object")
 
 
 class Line(NamedTuple):
@@ -196,17 +253,33 @@ def line_of(row: dict[str, Any]) -> Line | None:
     return Line(True, key_of(written), written)
 
 
+def line_rows(piece: Piece, bad: Unreadable) -> Iterator[tuple[Line, dict[str, Any], bytes]]:
+    """(what is known of its prompt, row, line) of each row of a piece of JSON lines; all else is counted in `bad`.
+
+    Raises:
+        UsageError: There are objects at the beginning of the file, and none of them is a row.
+    """
+    rows, strange = 0, list[str]()
+    for place, row, line in parsed_lines(piece, bad):
+        known = line_of(row)
+        if known is None:
+            strange = strange or sorted(row)
+            bad.add(place, "`messages` is no list" if "messages" in row else "it has no `messages`")
+            continue
+        rows += 1
+        yield known, row, line
+    if strange and not rows and piece.first == 0:
+        raise _foreign(piece, ["messages that are no list" if name == "messages" else name for name in strange])
+
+
 def _first_user(turns: list[Any]) -> dict[str, Any] | None:
     return next((t for t in turns if isinstance(t, dict) and t.get("role") == "user"), None)
 
 
 def patched_lines(piece: Piece, look: Look, writers: Writers) -> int:
-    """Write a piece of JSON lines; returns its rows. Lines that are no rows are left out."""
+    """Write a piece of JSON lines; returns its rows. Lines that are no rows are left out, and counted."""
     rows, name = 0, named(piece, ".jsonl")
-    for row, line in parsed_lines(piece):
-        known = line_of(row)
-        if known is None:
-            continue
+    for known, row, line in line_rows(piece, writers.bad):
         rows += 1
         if not known.withheld:
             writers.line(KEPT, name, line)

@@ -21,7 +21,7 @@ from tracemill import identity
 from tracemill.errors import CorruptRun, DataError, RecipeError, TracemillError
 from tracemill.gather.spool import Spool, Unit
 from tracemill.ledger import Ledger
-from tracemill.reading.arrow_files import held_batches
+from tracemill.reading.arrow_files import DAMAGED, held_batches
 from tracemill.reading.batch import Piece
 from tracemill.reading.dataset import located
 from tracemill.reading.filters import pick_splits
@@ -305,7 +305,7 @@ def _count(piece: Piece) -> int:
         with pa.memory_map(str(piece.shard.path)) as raw:
             for batch in held_batches(raw):
                 count += batch.num_rows
-    except (DataError, OSError, ValueError):  # Arrow's errors are ValueErrors
+    except DAMAGED:  # a DataError is a ValueError
         count += 1
     return count
 

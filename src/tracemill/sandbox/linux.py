@@ -214,7 +214,7 @@ class _Watched:
             return
         ending = os.pidfd_open(self.process.pid)  # nobody but us takes its exit code, so the number is still its own
         try:
-            while self.limit is None and not select.select([ending], [], [], WATCH_EVERY)[0]:  # it closed its streams
+            while self.limit is None and not _ended_within(ending, WATCH_EVERY):  # it closed its streams
                 if time.monotonic() >= deadline:
                     self._stop("wall")
                 self._weigh()
@@ -263,9 +263,9 @@ class _Watched:
 
     def _ended(self) -> Outcome:
         code = self.process.wait()
-        if self.first is not None and not select.select([self.first], [], [], 0.0)[0]:
+        if self.first is not None and not _ended_within(self.first, 0):
             self._end()  # bwrap's own end does it too, a little later
-            select.select([self.first], [], [], 5.0)
+            _ended_within(self.first, 5)
         number = -code if code < 0 else code - 128 if 128 < code < 128 + signal.NSIG else None
         limit = self.limit
         if limit is None and (
@@ -287,6 +287,15 @@ class _Watched:
 
 
 _CHILD = re.compile(rb'"child-pid": *(\d+)')
+
+
+def _ended_within(process: int, seconds: float) -> bool:
+    """Whether the process of a descriptor has ended, waiting so long for it. By `poll`: `select` cannot look at descriptors
+    from 1,024 on, and a worker may hold more.
+    """
+    ending = select.poll()
+    ending.register(process, select.POLLIN)
+    return bool(ending.poll(1000 * seconds))
 
 
 def _close(descriptors: list[int]) -> None:

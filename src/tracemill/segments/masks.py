@@ -80,6 +80,25 @@ class Masked:
             return translation
         return PLACEHOLDER.sub(lambda match: self.spans[int(match[1]) - 1], translation)
 
+    def hide(self, translation: str) -> str:
+        """`translation`, in which the spans stand as they are, with their placeholders again.
+
+        Not the same as masking it: between words of another script, or without blanks, other spans would be found. Of
+        two spans that begin at one place the longer is taken; what stands there once too often is left.
+        """
+        if not self.spans:
+            return translation
+        numbers: dict[str, list[int]] = {}
+        for number in range(len(self.spans), 0, -1):
+            numbers.setdefault(self.spans[number - 1], []).append(number)
+        longest = sorted(numbers, key=len, reverse=True)
+
+        def placeholder(found: re.Match[str]) -> str:
+            left = numbers[found[0]]
+            return f"{OPEN}{left.pop()}{CLOSE}" if left else found[0]
+
+        return re.sub("|".join(map(re.escape, longest)), placeholder, translation)
+
 
 def mask(text: str) -> Masked:
     """`text` with every protected span as a numbered placeholder; `mask(text).unmask(mask(text).text) == text`."""

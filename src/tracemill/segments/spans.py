@@ -164,8 +164,10 @@ def _comments(text: str) -> Iterator[Span]:
     yield from _between(text, "<!--", "-->", "tag")
 
 
-WORDS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}[,.]? +[A-Za-z]{2,}")
-WORD = re.compile(r"(?<![\\A-Za-z])(?!(?:mod|sin|cos|tan|log|ln|exp|min|max|gcd|lcm)\b)[A-Za-z]{2,}")
+LETTER = r"[^\W\d_\u0370-\u03ff\u2100-\u214f\U0001d400-\U0001d7ff]"
+"""Of any script, but none of those that stand in formulas: Greek, letterlike signs, mathematical alphabets."""
+WORDS = re.compile(rf"(?<![\\A-Za-z]){LETTER}{{2,}}[,.]? +{LETTER}{{2,}}")
+WORD = re.compile(rf"(?<![\\A-Za-z])(?!(?:mod|sin|cos|tan|log|ln|exp|min|max|gcd|lcm)\b){LETTER}{{2,}}")
 SPOKEN = re.compile(r"\\(?:text|mathrm|operatorname|mbox|textbf|textit)\s*\{[^{}]*\}")
 
 

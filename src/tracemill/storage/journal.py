@@ -25,19 +25,22 @@ from typing import Any
 import zstandard
 
 from tracemill.errors import CorruptRun, TracemillError
+from tracemill.storage import sums
 from tracemill.storage.dictionaries import Unpacker
-from tracemill.storage.entries import COLUMNS, IMPORTED, Entry, entry_of, row_of, serving
+from tracemill.storage.entries import COLUMNS, Entry, entry_of, row_of, serving
 from tracemill.storage.fs import REAL, Fs, crash_point
 from tracemill.storage.sqlite import (
     FORMAT,
     Checkpointer,
     begin,
+    check_index,
     connect,
     connect_to_write,
     damage_told,
     disk_error,
     is_made,
 )
+from tracemill.storage.wal import damage
 
 PACE = 0.008
 """Seconds from one commit to the next, at least: while replies come faster they share commits. A reply that comes alone
@@ -95,11 +98,17 @@ class Journal:
 
     @staticmethod
     def create(directory: Path, prompts: int, fs: Fs = REAL) -> None:
-        """Make the journal of a new run; one that is there stays as it is."""
+        """Make the journal of a new run; one that is there stays as it is, and is proven.
+
+        Raises:
+            CorruptRun: as `prove`.
+        """
         fs.mkdir(directory)
-        if not (directory / "journal.json").exists():
-            text = json.dumps({"format": FORMAT, "ranges": ranges_for(prompts)})
-            fs.replace(directory / "journal.json", text.encode())
+        if (directory / "journal.json").exists():
+            Journal(directory, writable=False, fs=fs).prove()
+            return
+        text = json.dumps({"format": FORMAT, "ranges": ranges_for(prompts)})
+        fs.replace(directory / "journal.json", text.encode())
 
     def store(self, entry: Entry, home: str) -> asyncio.Future[None]:
         """Queue an entry for the next commit. The future is done when the disk has it.
@@ -151,6 +160,8 @@ class Journal:
         reader = None if known.fresh else self._reader(number)
         if reader is not None:
             with damage_told(self._path(number)):
+                if not known.last:
+                    check_index(reader, self._path(number))
                 for last, key in reader.execute("SELECT id, key FROM replies WHERE id > ?", (known.last,)):
                     known.keys.add(int.from_bytes(key[:8], "big"))
                     known.last = last
@@ -177,7 +188,7 @@ class Journal:
             if reader is None:
                 continue
             with damage_told(self._path(number)):
-                for outcome, count in reader.execute("SELECT outcome, count(*) FROM replies GROUP BY outcome"):
+                for outcome, count in sums.outcomes(reader).items():
                     out[outcome] = out.get(outcome, 0) + count
         return out
 
@@ -186,19 +197,30 @@ class Journal:
         the replies that say nothing of tokens. What was bought elsewhere is not among them.
         """
         out: dict[str, tuple[int, ...]] = {}
-        query = (
-            "SELECT teacher, count(*), sum(outcome = 'reply'), sum(coalesce(prompt_tokens, 0)), "  # noqa: S608  our own words
-            "sum(coalesce(completion_tokens, 0)), sum(outcome = 'reply' AND completion_tokens IS NULL) "
-            f"FROM replies WHERE endpoint NOT LIKE '{IMPORTED}%' GROUP BY teacher"
-        )
         for number in range(self.ranges):
             reader = self._reader(number)
             if reader is not None:
                 with damage_told(self._path(number)):
-                    for teacher, *numbers in reader.execute(query):
+                    for teacher, numbers in sums.spent(reader).items():
                         before = out.get(teacher, (0,) * len(numbers))
                         out[teacher] = tuple(a + b for a, b in zip(before, numbers, strict=True))
         return out
+
+    def prove(self) -> None:
+        """See that no file was cut short, and that no log has lost what was acknowledged. While nobody writes: before the
+        first worker of a run.
+
+        Raises:
+            CorruptRun: one was; nothing is asked again until somebody has decided it.
+        """
+        for number in range(self.ranges):
+            path = self._path(number)
+            problem = damage(path)
+            if problem is not None:
+                raise CorruptRun(
+                    f"{path}: the journal is damaged: {problem}. Restore it from a copy; or move {path.name} and what "
+                    "begins like it away, and its replies are asked for again"
+                )
 
     def check(self) -> list[str]:
         """What is wrong with the files, found by SQLite and by reading every row; an empty list if nothing."""

@@ -31,20 +31,16 @@ class RunLock:
         self.fd = -1
 
     def __enter__(self) -> RunLock:
-        try:
-            with disk_errors(self.path):
-                if self.claim:
-                    self.path.parent.mkdir(parents=True, exist_ok=True)
-                self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT if self.claim else os.O_RDONLY, 0o600)
-        except (FileNotFoundError, FileExistsError) as exc:
-            if not self.claim and isinstance(exc, FileNotFoundError):
-                return self  # there is nothing to hold
-            raise DiskError(f"{self.path.parent}: this directory cannot be made: {exc.strerror or exc}") from exc
         deadline = time.monotonic() + self.patience
         while True:
+            if self.fd < 0 and not self._open():
+                return self  # there is nothing to hold
             try:
                 fcntl.flock(self.fd, (fcntl.LOCK_EX if self.claim else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-                break
+                if not self.claim or self._is_there():
+                    break
+                os.close(self.fd)  # its holder took it away; what others wait for now is another file
+                self.fd = -1
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     holder = self._holder()
@@ -68,6 +64,26 @@ class RunLock:
             raise
         os.set_inheritable(self.fd, True)
         return self
+
+    def _open(self) -> bool:
+        """Open the file; False if there is none and none is to be made."""
+        try:
+            with disk_errors(self.path):
+                if self.claim:
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT if self.claim else os.O_RDONLY, 0o600)
+        except (FileNotFoundError, FileExistsError) as exc:
+            if not self.claim and isinstance(exc, FileNotFoundError):
+                return False
+            raise DiskError(f"{self.path.parent}: this directory cannot be made: {exc.strerror or exc}") from exc
+        return True
+
+    def _is_there(self) -> bool:
+        """Whether the file that is open is still the one at the path."""
+        try:
+            return os.path.samestat(os.fstat(self.fd), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def _holder(self) -> str:
         try:

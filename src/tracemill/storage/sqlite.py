@@ -162,6 +162,24 @@ def disk_error(path: Path, exc: sqlite3.Error) -> TracemillError:
     return DiskError(f"{path}: the journal cannot be written: {text}")
 
 
+def check_index(reader: sqlite3.Connection, path: Path) -> None:
+    """See that table and index name the same replies: a key that has changed on the disk would be asked for again, as if it
+    had never been stored. Raises CorruptRun.
+    """
+    reader.execute("BEGIN")
+    try:
+        table = dict(reader.execute("SELECT id, key FROM replies NOT INDEXED"))
+        index = dict(reader.execute("SELECT id, key FROM replies INDEXED BY replies_by_key"))
+    finally:
+        reader.execute("ROLLBACK")
+    if table != index:
+        wrong = sum(table.get(row) != index.get(row) for row in table.keys() | index.keys())
+        raise CorruptRun(
+            f"{path}: the journal is damaged: the keys of {wrong} replies differ between table and index. "
+            "Restore it from a copy, or move it away"
+        )
+
+
 @contextmanager
 def damage_told(path: Path) -> Iterator[None]:
     """Turn what reading a damaged file raises into our error, naming the file."""

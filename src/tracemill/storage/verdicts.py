@@ -18,10 +18,16 @@ T = TypeVar("T")
 
 
 class Verdicts:
-    """A table of verdicts by question, shared by the processes of a run. The first verdict stands."""
+    """A table of verdicts by question, shared by the processes of a run. The first verdict stands.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        replaying: Units are worked again to see whether they come out the same, so that even a verdict stands that says
+            that nothing could be found out.
+    """
+
+    def __init__(self, path: Path, replaying: bool = False) -> None:
         self.path = path
+        self.replaying = replaying
         self._connection: sqlite3.Connection | None = None
 
     def get(self, question: Any) -> Any | None:
@@ -32,10 +38,10 @@ class Verdicts:
         row = self._told(lambda opened: opened.execute(query, (_key(question),)).fetchone())
         return orjson.loads(row[0]) if row else None
 
-    def put(self, question: Any, verdict: Any) -> Any:
-        """Keep a verdict, unless there is one; returns the one that stands."""
-        row = (_key(question), orjson.dumps(verdict))
-        self._told(lambda opened: opened.execute("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", row))
+    def put(self, question: Any, verdict: Any, instead_of: Any = None) -> Any:
+        """Keep a verdict, unless there is one other than `instead_of`; returns the one that stands."""
+        row = (_key(question), orjson.dumps(verdict), None if instead_of is None else orjson.dumps(instead_of))
+        self._told(lambda opened: opened.execute(_PUT, row))
         return self.get(question)
 
     def close(self) -> None:
@@ -54,6 +60,11 @@ class Verdicts:
             return ask(self._connection)
         except sqlite3.Error as exc:
             raise disk_error(self.path, exc) from exc
+
+
+_PUT = (
+    "INSERT INTO verdicts VALUES (?, ?) ON CONFLICT DO UPDATE SET verdict = excluded.verdict WHERE verdicts.verdict = ?"
+)
 
 
 def _key(question: Any) -> bytes:

@@ -22,7 +22,7 @@ from tracemill import identity
 from tracemill.errors import DataError, LossyConversion, UsageError
 from tracemill.publish.attribution import Origins, write_attribution
 from tracemill.publish.card import escape, table_lines
-from tracemill.reading.arrow_files import held_batches
+from tracemill.reading.arrow_files import DAMAGED, held_batches
 from tracemill.reading.batch import Batch, Piece
 from tracemill.reading.dataset import located
 from tracemill.reading.filters import languages_of
@@ -30,7 +30,7 @@ from tracemill.reading.flat import to_sample
 from tracemill.reading.hub import fetched, is_hub_id
 from tracemill.reading.json_lines import byte_lines
 from tracemill.reading.pieces import batches, pieces
-from tracemill.reading.shards import Shard
+from tracemill.reading.shards import Shard, refuse_inside
 from tracemill.storage.fs import Fs, crash_point
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.lock import RunLock
@@ -60,9 +60,10 @@ def remove_to(data: str | Path, asked: Asked, out: Path, fs: Fs) -> RemoveReport
     Arrow, which becomes Parquet. Lines that are no rows are kept.
 
     Raises:
-        UsageError: `out` holds something else.
+        UsageError: `out` holds something else, or lies in `data`.
         DataError: A file of `data` is damaged.
     """
+    refuse_inside(out, data)
     shards = [fetched(shard) for shard in located(data)]
     sizes = sorted([shard.name, shard.path.stat().st_size, shard.path.stat().st_mtime_ns] for shard in shards)
     named = identity.digest([sorted(asked), sizes])
@@ -145,9 +146,9 @@ def _endings(shard: Shard) -> list[str]:
 
 
 def _of_prompts(shards: list[Shard], asked: Asked) -> Asked:
-    """The uuids of the rows of the prompts that are asked for, where there may be translations that must go with them."""
+    """The uuids of the rows of the prompts that are asked for: translations of them, in any file, must go with them."""
     found: set[tuple[Kind, str]] = set()
-    if any(kind == "prompt_hash" for kind, _ in asked) and any(shard.language is not None for shard in shards):
+    if any(kind == "prompt_hash" for kind, _ in asked):
         for piece in (piece for shard in shards for piece in pieces(shard)):
             for batch in batches(piece, ("uuid", *SPOKEN, *PROMPT)):
                 for row in batch.rows.to_pylist():
@@ -166,7 +167,7 @@ def _with_translations(asked: Asked, languages: frozenset[str]) -> Asked:
 def _met(batch: Batch, asked: Asked, counts: _Counts) -> set[int]:
     """Numbers of the rows of a batch that go; the others are counted."""
     spoken = languages_of(batch.rows, batch.shard).unique().to_pylist()
-    asked = _with_translations(asked, frozenset(spoken) - {"en"})
+    asked = _with_translations(asked, frozenset(spoken))
     labels = [batch.rows.column(name).to_pylist() for name in LABELS]
     places: list[set[tuple[str, str]]] = [{("uuid", str(uuid))} for uuid in labels[0]]
     if "messages" in batch.rows.schema.names:
@@ -226,7 +227,7 @@ def _raw_batches(shard: Shard) -> Iterator[pa.RecordBatch]:
             for batch in held_batches(raw):
                 for start in range(0, batch.num_rows, 500):
                     yield batch.slice(start, 500)
-    except (pa.ArrowException, OSError) as exc:
+    except DAMAGED as exc:
         raise DataError(f"{shard.name}: {exc}; the file is damaged") from exc
 
 

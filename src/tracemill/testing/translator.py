@@ -1,8 +1,9 @@
 """A translator of known behaviour for `ScriptedServer`: it knows no language, but what it says looks like one.
 
-Each word becomes a common word of the target, always the same one; marks, numbers and signs stay. So gates for length,
-script, language and numbers pass, unless it was told to fail. Into English it translates back: what it said itself becomes
-its source, one word in six said otherwise; anything else becomes words that nobody said.
+Each word becomes a common word of the target, always the same one, unless another text has become that line already;
+marks, numbers and signs stay. So gates for length, script, language and numbers pass, unless it was told to fail. Into
+English it translates back: what it said itself becomes its source, one word in six said otherwise; anything else becomes
+words that nobody said.
 
     with ScriptedServer(Pretender(Faulty(no_brackets=0.01))) as server: ...
 """
@@ -43,10 +44,12 @@ SCALES = frozenset("hundred thousand million billion trillion".split())
 """Words that are part of a number, which must stay what it is."""
 _ASKED = re.compile(r"from (\w+) into (\w+)")
 _MARKED = re.compile("⟦[0-9]+⟧")
-_LETTERS = re.compile(r"[^\W_]+")
 _WORD = re.compile(r"⟦\d+⟧|[^\W\d_]{2,}|\[\d+\]")
 _NUMBER = re.compile(r"(?<![\d⟦\[])\d+(?![\d⟧\]])")
 _MARK = "\nText:\n"
+_APART = 12
+"""Letters from which on two texts never become one line; shorter ones are not translated back by the default of a recipe."""
+_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class Pretender:
     always: str = ""
     """A kind that befalls every text; a test's short cut."""
     meant: dict[str, str] = field(default_factory=dict, repr=False)
-    """The source of each translation that was good, by its words."""
+    """The source of each translation that was good, by the translation, whose marks may be numbered otherwise then."""
 
     def __call__(self, body: Body) -> Answer:
         """The translation of the text at the end of the last message, or what a bad one says."""
@@ -95,10 +98,19 @@ class Pretender:
             self.planned[kind] += 1
         if target == "English":
             source = self.meant.get(_key(text))
-            text = pretend(text, target) if source is None else said_otherwise(source, body_hash(body))
+            good = text = pretend(text, target) if source is None else said_otherwise(source, body_hash(body))
         else:
-            self.meant.setdefault(_key(pretend(text, target)), text)
-        return Answer(_said(text, target, kind))
+            good = self._good(text, target)
+        return Answer(_said(text, target, kind, good))
+
+    def _good(self, text: str, target: str) -> str:
+        """A line that no other text has become."""
+        for salt in range(_TRIES):
+            good = pretend(text, target, str(salt or ""))
+            held = self.meant.setdefault(_key(good), text)
+            if _key(held) == _key(text) or sum(map(str.isalpha, text)) < _APART:
+                return good
+        raise ValueError(f"all lines are taken that could be said for {text!r}")
 
     def _drawn(self, text: str, body: Body) -> str:
         hashed = sha256(f"{self.seed} {body_hash(body)}".encode()).digest()
@@ -121,8 +133,7 @@ def _possible(kind: str, text: str) -> bool:
     return True
 
 
-def _said(text: str, target: str, kind: str) -> str:
-    good = text if target == "English" else pretend(text, target)
+def _said(text: str, target: str, kind: str, good: str) -> str:
     match kind:
         case "no_brackets":
             return good
@@ -144,8 +155,8 @@ def _said(text: str, target: str, kind: str) -> str:
 
 
 def _key(text: str) -> str:
-    """The words of a text: what is masked in it may be numbered otherwise the next time."""
-    return " ".join(_LETTERS.findall(_MARKED.sub(" ", text)))
+    """A text without the numbers of its marks."""
+    return _MARKED.sub("⟦⟧", text.strip())
 
 
 def said_otherwise(text: str, salt: str) -> str:

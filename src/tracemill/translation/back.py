@@ -16,7 +16,7 @@ from tracemill.legible import one_line
 from tracemill.models.wire import Failure
 from tracemill.recipe import Back
 from tracemill.segments import brackets
-from tracemill.segments.masks import Masked, bare, mask
+from tracemill.segments.masks import Masked, bare
 from tracemill.segments.problem import Problem
 from tracemill.translation.asking import Asking, count_tokens
 from tracemill.translation.gates import Refused
@@ -62,7 +62,7 @@ class BackCheck:
         best, shown = -1.0, "nothing that could be read"
         before = counts.reasons["back"] * self.settings.samples
         for sample in range(before, before + self.settings.samples):
-            got = await self._ask(mask(text).text, sample, counts)
+            got = await self._ask(masked.hide(text), sample, counts)
             if isinstance(got, Failure):
                 return got
             if got is None:

@@ -44,14 +44,24 @@ def read_pairs(name: str, data: bytes) -> list[Pair]:
     Raises:
         ValueError: It is none of the three forms, or damaged; says where.
     """
-    form = next((suffix for suffix in FORMS if name.lower().endswith(suffix)), None)
-    if form is None:
-        raise ValueError(f"its ending is none of {', '.join(FORMS)}")
+    form = form_of(name)
     if form == ".jsonl":
         return list(_lines(data))
     reader = _Tmx() if form == ".tmx" else _Xliff()
     reader.parse(data)
     return reader.pairs
+
+
+def form_of(name: str) -> str:
+    """The form that the ending of a file's name tells.
+
+    Raises:
+        ValueError: It is none of ours.
+    """
+    form = next((suffix for suffix in FORMS if name.lower().endswith(suffix)), None)
+    if form is None:
+        raise ValueError(f"its ending is none of {', '.join(FORMS)}")
+    return form
 
 
 def write_pairs(name: str, pairs: Sequence[Pair]) -> bytes:
@@ -60,9 +70,7 @@ def write_pairs(name: str, pairs: Sequence[Pair]) -> bytes:
     Raises:
         ValueError: The ending is none of the three.
     """
-    form = next((suffix for suffix in FORMS if name.lower().endswith(suffix)), None)
-    if form is None:
-        raise ValueError(f"its ending is none of {', '.join(FORMS)}")
+    form = form_of(name)
     if form == ".jsonl":
         return "".join(json.dumps(_told(pair), ensure_ascii=False) + "\n" for pair in pairs).encode(errors="replace")
     writable = [pair for pair in pairs if not NOT_XML.search(pair.source + pair.target)]
@@ -82,8 +90,10 @@ def _lines(data: bytes) -> Iterator[Pair]:
             told = json.loads(line)
             source_language, target_language = told["source_language"], told["target_language"]
             source, target = told["source"], told["target"]
-        except (ValueError, KeyError, TypeError, RecursionError) as exc:
-            raise ValueError(f"line {number}: no pair of segments ({exc!r})") from exc
+        except KeyError as exc:
+            raise ValueError(f"line {number}: no pair of segments: it has no {exc}") from exc
+        except (ValueError, TypeError, RecursionError) as exc:
+            raise ValueError(f"line {number}: no pair of segments ({exc})") from exc
         if not all(isinstance(value, str) for value in (source_language, target_language, source, target)):
             raise ValueError(f"line {number}: languages, source and target must be text")
         if target.strip():

@@ -83,10 +83,7 @@ class SegmentGates:
         """The same for a translation whose spans stand in it as they are, as people write: spans that the source has
         must be there, byte for byte and as often.
         """
-        hidden = text
-        for number, span in enumerate(masked.spans, 1):
-            hidden = hidden.replace(span, f"⟦{number}⟧", 1)
-        return self.judge(masked, hidden, bracketed=False)
+        return self.judge(masked, masked.hide(text), bracketed=False)
 
     def terms(self, text: str) -> dict[str, str]:
         """The words of the glossary that stand in a text."""

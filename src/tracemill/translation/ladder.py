@@ -207,9 +207,9 @@ class Climb:
         near = list(before)
         for part in parts:
             if not part.translatable:
-                out.append(part.text if self.target.spaces else "")
+                out.append(part.text.replace("\u3000", " ") if self.target.spaces else "")
                 continue
-            if out and self.target.spaces and not self.source.spaces:
+            if out and self.target.spaces and not self.source.spaces and not out[-1].isspace():
                 out.append(" ")
             piece = renumbered(part.text, masked)
             got: str | Refused | Failure = piece.source

@@ -37,7 +37,8 @@ async def live(parts: AsyncIterable[str], climb: Climb) -> AsyncGenerator[Piece,
         parts: The text, in pieces of any size.
         climb: From `Translator.climb`: asks, gates and asks again.
     Yields:
-        Pieces in the order of the source; their texts, put together, are the translation.
+        Pieces in the order of the source; their texts, put together, are the translation. Who stops listening has no more
+        asked for; requests under way come to their end, because they are stored and another row may wait for them.
     Raises:
         Whatever a request raises that stops all asking.
     """

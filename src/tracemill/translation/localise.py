@@ -34,10 +34,17 @@ MOST_WORDS, LONGEST = 60, 60
 COINS = re.compile(r"(?<!\w)(?:quarters?|dimes?|nickels?|penn(?:y|ies))(?!\w)", re.IGNORECASE)
 """Coins of one country; where they are counted, its money stays."""
 CENTS = re.compile(r"(?<!\w)cents?(?!\w)|\$\s?\d[\d,]*\.\d\d?(?!\d)|¢", re.IGNORECASE)
-SIGN = r"\$(?=\s?[\d⟦]|\s?\.\d)"
+SIGN = r"(?<!\w)\$(?=\s?[\d⟦]|\s?\.\d)"
 """A dollar before an amount."""
+WHOSE = re.compile(
+    r"USD|usd|DOLLAR|(?<!\w)U\.?S\.?\s?\$|\b[A-Z]{1,3}\$\s?\d"
+    r"|(?:U\.?S\.?|American|Australian|Canadian|Hong Kong|New Zealand|Singapore)\s+[Dd]ollar"
+)
+"""Dollars that say whose they are, and those in capitals, would stay beside another currency; where they stand, all stay."""
 COUNTED = r"(?:\d|⟧|many|much|more|fewer|per|square|cubic|one|two|three|four|five|six|seven|eight|nine|ten|twenty|half|hundred)"
 """What stands before a measure that is one: of "2 feet", not of "his feet"."""
+END = r"(?!\w|['’]t\b)"
+"""Of a whole word: "Don" is none of "Don't"."""
 PLAIN = re.compile(r"[^\W\d_]+(?:[ '’.-][^\W\d_]+)*|[$€£¥₩₹]")
 
 
@@ -106,28 +113,30 @@ def adapted(parent: Sample, table: Mapping[str, str]) -> Sample | Drop:
     """A row with every word of a table replaced, traces included."""
     pattern = _any_of(table)
     messages = []
+    stays: list[str] = []
     for message in parent.messages:
         new = replace(
             message,
-            content=_replaced(message.content, pattern, table),
-            reasoning=None if message.reasoning is None else _replaced(message.reasoning, pattern, table),
+            content=_replaced(message.content, pattern, table, stays),
+            reasoning=None if message.reasoning is None else _replaced(message.reasoning, pattern, table, stays),
         )
-        for text in (new.content, new.reasoning or ""):
-            if (left := pattern.search(text)) is not None and left[0] not in table.values():
-                return Drop(REASON, f"{left[0]} is left inside a formula, code or an address")
         messages.append(new)
+    for left in filter(None, map(pattern.search, stays)):
+        return Drop(REASON, f"{left[0]} is left inside a formula, code or an address")
     told = "; ".join(f"{old} -> {new}" for old, new in table.items())
     return replace(parent, messages=tuple(messages), verdicts=(*parent.verdicts, Verdict(STAGE, True, told)))
 
 
-def _replaced(text: str, pattern: re.Pattern[str], table: Mapping[str, str]) -> str:
-    """`text` with the words of its prose, and the signs of its sums, replaced."""
+def _replaced(text: str, pattern: re.Pattern[str], table: Mapping[str, str], stays: list[str]) -> str:
+    """`text` with the words of its prose, and the signs of its sums, replaced; what is not touched is added to `stays`."""
     out = []
     for segment in split(text):
         if segment.translatable or segment.kind == "number":
             masked = mask(segment.text)
+            stays.extend(masked.spans)
             out.append(masked.unmask(pattern.sub(lambda word: table[word[0]], masked.text)))
         else:
+            stays.append(segment.text)
             out.append(segment.text)
     return "".join(out)
 
@@ -141,7 +150,7 @@ def _texts(parent: Sample) -> Iterable[str]:
 def _any_of(words: Iterable[str]) -> re.Pattern[str]:
     """Any of some words, whole; the dollar sign before an amount."""
     ordered = sorted(words, key=lambda word: (-len(word), word))
-    parts = [SIGN if word == "$" else rf"(?<!\w){re.escape(word)}(?!\w)" for word in ordered]
+    parts = [SIGN if word == "$" else rf"(?<!\w){re.escape(word)}{END}" for word in ordered]
     return re.compile("|".join(parts))
 
 
@@ -149,7 +158,7 @@ def _names(text: str, here: Culture, there: Culture, about: str) -> dict[str, st
     """Each listed name in the text with one of the same gender, all different and none of them there already."""
     out: dict[str, str] = {}
     for known, instead in ((here.she, there.she), (here.he, there.he)):
-        found = [name for name in known if re.search(rf"(?<!\w){name}(?!\w)", text)]
+        found = [name for name in known if re.search(rf"(?<!\w){name}{END}", text)]
         free = [name for name in instead if name not in found and not re.search(rf"(?<!\w){name}(?!\w)", text)]
         free.sort(key=lambda name: identity.digest(["localise", about, name]))
         if len(found) <= len(free):
@@ -160,7 +169,9 @@ def _names(text: str, here: Culture, there: Culture, about: str) -> dict[str, st
 def _money(text: str, here: Culture, there: Culture) -> dict[str, str]:
     """Dollars as another currency; nothing where the amounts would not be amounts of it."""
     old, new = here.currency, there.currency
-    if old is None or new is None or COINS.search(text) or (not new.cents and CENTS.search(text)):
+    if old is None or new is None or COINS.search(text) or WHOSE.search(text):
+        return {}
+    if not new.cents and CENTS.search(text):
         return {}
     table = {old.sign: new.sign, old.one: new.one, old.many: new.many}
     table |= {word.capitalize(): instead.capitalize() for word, instead in ((old.one, new.one), (old.many, new.many))}
@@ -185,7 +196,8 @@ def _sound(told: object, text: str, source: Language) -> dict[str, str] | Drop:
     """
     here, numbers = source.culture or Culture(), number_format(source)
     units = [unit for of_kind in here.units.values() for unit in _alone(of_kind, text)]
-    money = {"cent", "cents", *((here.currency.sign, here.currency.one, here.currency.many) if here.currency else ())}
+    ours = here.currency if not WHOSE.search(text) else None
+    money = {"cent", "cents", *((ours.sign, ours.one, ours.many) if ours else ())}
     known = money | {word for unit in units for word in unit[:2]}
     if not isinstance(told, dict) or len(told) > MOST_WORDS:
         return Drop(REASON, f"no table: {one_line(str(told), 120)}")

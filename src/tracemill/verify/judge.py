@@ -18,7 +18,7 @@ import orjson
 
 from tracemill import identity
 from tracemill.errors import JudgeUntrusted
-from tracemill.models.roles import Role, filled, json_in
+from tracemill.models.player import Player, filled, json_in
 from tracemill.models.wire import Ask, Failure, Reply, Request
 from tracemill.recipe import Recipe
 from tracemill.record import Message, Prompt, Sample
@@ -143,7 +143,7 @@ class Judge:
         return Drop("no_verdict", f"the judge says {said[:200]!r}")
 
     def _request(self, case: _Case, nonce: str, data: str, retry: int) -> Request:
-        role = Role(self._settings.teacher, self.recipe)
+        role = Player(self._settings.teacher, self.recipe)
         text = filled(frame(), {"rubric": self.rubrics[case.category].text, "data": data, "nonce": nonce})
         seed = identity.wire_seed(self.recipe.seed, case.about, role.mode, 0, retry)
         return role.request(text, case.category, case.home, seed, retry=retry)

@@ -57,6 +57,11 @@ class Tested:
     def passed(self) -> bool:
         return self.status == "passed"
 
+    @property
+    def unbuilt(self) -> bool:
+        """Whether a limit ended its compiler: nothing is known of it."""
+        return self.status == "limit" and not self.began
+
 
 @cache
 def _inside(name: str) -> bytes:

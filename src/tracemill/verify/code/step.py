@@ -22,7 +22,7 @@ from tracemill.verify.code.syntax import needs, syntax_error
 from tracemill.verify.code.verifier import ANSWER, Finding, Verifier, whole
 
 Policy = Literal["require", "annotate", "off"]
-CHECKED = 2
+CHECKED = 3
 """Raised when the same answer would be judged otherwise, so that it is tested again."""
 AT_ONCE = 2
 """Answers that one process tests at once; each takes two sandboxes, one of which waits for the other."""
@@ -34,7 +34,7 @@ class CodeChecker:
     Args:
         limits: Of one run of a program.
         verdicts: Keeps what was found: a program that reached a limit once is not run again, so that a busy machine
-            cannot change the rows of a run.
+            cannot change the rows of a run. What could not be run is tried again, as the sandbox may be there by then.
         verifier: What runs the tests; None: one with these limits.
     """
 
@@ -51,6 +51,8 @@ class CodeChecker:
         if not task.tested:
             return Finding("passed", f"{task.language} parses; no tests are known")
         valid = await self._validity(task)
+        if valid.reason == "limit_exceeded":  # while the tests were tested: that says nothing of the answer
+            return Finding("unverified", f"the tests could not be tested: {valid.evidence}")
         if not valid.passed:
             return valid
         program = whole(task, code)
@@ -71,12 +73,13 @@ class CodeChecker:
 
     async def _once(self, what: str, task: CodeTask, program: str, find: Callable[[], Finding]) -> Finding:
         question = ["code", CHECKED, what, task.text(), program, list(asdict(self.verifier.limits).values())]
-        if self.verdicts is not None and (kept := self.verdicts.get(question)) is not None:
+        kept = self.verdicts.get(question) if self.verdicts is not None else None
+        if kept is not None and (kept[0] != "unverified" or (self.verdicts is not None and self.verdicts.replaying)):
             return Finding(*kept)
         async with self._turns:
             found = await asyncio.to_thread(find)
         if self.verdicts is not None:
-            return Finding(*self.verdicts.put(question, [found.reason, found.evidence]))
+            return Finding(*self.verdicts.put(question, [found.reason, found.evidence], instead_of=kept))
         return found
 
 

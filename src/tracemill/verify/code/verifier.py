@@ -69,7 +69,7 @@ class Verifier:
 
     def validity(self, task: CodeTask) -> Finding:
         """Whether the tests tell right from wrong: the right solution passes, broken versions of it do not. Without a
-        solution they are taken as they are.
+        solution they are taken as they are. `limit_exceeded`: a limit ended a compiler, so it is not known.
         """
         if not task.solution:
             return Finding("passed", "no right solution is known, so the tests were not tested")
@@ -84,18 +84,27 @@ class Verifier:
     def _valid(self, sandbox: Sandbox, task: CodeTask) -> Finding:
         right = whole(task, task.solution)
         found = self._ran(sandbox, task, right, self.limits)
+        if found.unbuilt:
+            return Finding("limit_exceeded", f"the right solution: {found.why}")
         if not found.passed:
             return Finding("test_invalid", f"the right solution does not pass: {found.why}")
         for broken in hollow(task, right, called(task, right)):
-            if self._ran(sandbox, task, broken, MUTANT).passed:
+            found = self._ran(sandbox, task, broken, MUTANT)
+            if found.unbuilt:
+                return Finding("limit_exceeded", f"a program that does nothing: {found.why}")
+            if found.passed:
                 return Finding("test_invalid", "a program that does nothing passes")
         failed = ran = 0
+        unbuilt: Tested | None = None
         for broken in mutants(right, task.language)[:BROKEN_TRIED]:
             found = self._ran(sandbox, task, broken, MUTANT)
             ran += found.began
             failed += found.began and not found.passed
             if failed == BROKEN_MUST_FAIL:
                 break
+            unbuilt = found if found.unbuilt else unbuilt
+        if failed < BROKEN_MUST_FAIL and unbuilt is not None:  # it might have failed, or passed
+            return Finding("limit_exceeded", f"a broken version of the right solution: {unbuilt.why}")
         if failed < min(BROKEN_MUST_FAIL, ran):
             return Finding("test_invalid", f"{ran - failed} of {ran} broken versions of the right solution pass")
         return Finding("passed", f"the right solution passes, {failed + 1} broken versions of it fail")

@@ -19,7 +19,7 @@ from tracemill.record import Message, Reasoning
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class Player:
     """One teacher, asked for something else than an answer."""
 
     name: str

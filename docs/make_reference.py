@@ -78,7 +78,7 @@ MEANINGS: dict[str, str] = {
     "Teacher.model": "Model name, as the endpoint knows it. Becomes the row's `generator`.",
     "Teacher.revision": "Revision of the model, for the record; another one is asked again.",
     "Teacher.api_key": "Sent as a bearer token. Only `${env:NAME}` is taken, never the key itself.",
-    "Teacher.headers": "Further headers. Where the name sounds like a secret, the value must come from `${env:NAME}`.",
+    "Teacher.headers": "Further headers. Where name or value looks like a secret, it must come from `${env:NAME}`.",
     "Teacher.weight": "Share of the prompts, relative to the other teachers.",
     "Teacher.sampling": "How it samples.",
     "Teacher.category_sampling": "How it samples in one category, over `sampling`.",

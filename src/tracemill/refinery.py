@@ -13,19 +13,20 @@ from tracemill.engines.local import LocalEngine
 from tracemill.engines.messages import Progress
 from tracemill.engines.signals import Signals
 from tracemill.errors import RecipeError, UsageError
+from tracemill.legible import quoted
 from tracemill.mill import BuildReport, Engine, Run, Silent, Watch, check_place, default_workers
 from tracemill.plan import Plan
 from tracemill.reading.shards import refuse_inside
 from tracemill.recipe import Recipe, Refine, Rows
 from tracemill.rework.plan import RowsPlan, check_refine
 from tracemill.rework.settle import in_use
-from tracemill.rework.stock import open_stock
+from tracemill.rework.stock import Stock, open_stock
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.journal import Journal
 from tracemill.storage.layout import RunPaths
 from tracemill.storage.lock import RunLock
 from tracemill.storage.machine import check_machine
-from tracemill.storage.manifest import Manifest
+from tracemill.storage.manifest import Manifest, newest
 from tracemill.storage.units import UnitNote, UnitStore
 
 
@@ -113,10 +114,22 @@ class _Run(Run):
         if not stock.prompts:
             assert isinstance(source, Rows)
             raise RecipeError(f"{source.rows}: there is no row in it", ("prompts", source.name, "rows"))
+        self._refuse_another(stock)
         Journal.create(self.paths.journal, stock.prompts if self.recipe.judge else 0, self.fs)
         self.samples = stock.prompts
         own = with_own_templates(self.paths, self.recipe, RowsPlan(self.recipe, stock), self.fs)
         return RowsPlan(own, stock, self.limit)
+
+    def _refuse_another(self, stock: Stock) -> None:
+        """Raise UsageError where `--out` shows a dataset that was made of other files: this one would take its place."""
+        shown = newest(self.paths, self.fs)
+        made_of = [file for told in shown.content["inputs"] for file in told["files"]] if shown is not None else []
+        mine = {file.name for file in stock.files} | {file.sha256 for file in stock.files}
+        if made_of and not any({file["name"], file["sha256"]} & mine for file in made_of):
+            raise UsageError(
+                f"--out {self.paths.root} holds a dataset that was made of {quoted(made_of[0]['name'])} and has no file in"
+                f" common with these rows ({quoted(stock.files[0].name)}), which would take its place; name a new directory"
+            )
 
     def _publish(self, plan: Plan, notes: list[UnitNote], store: UnitStore) -> Manifest:
         manifest = super()._publish(plan, notes, store)

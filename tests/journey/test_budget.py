@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import orjson
@@ -79,6 +80,8 @@ def test_tokens_and_cost_go_beyond_by_no_more_than_what_was_in_flight(limit, pro
         recipe = recipe_for(tmp_path, path, server.url)
         spent = paid(out, recipe)
         assert stopped.value.exit_code == 5
+        figure = f"{spent.tokens:,}" if limit == "tokens" else budget.money(spent.cost)
+        assert f"the budget is spent: {figure} of " in str(stopped.value), "what came after it stopped is in the figure"
         assert spent.replies == server.stats().received
         assert abs(getattr(spent, limit) - allowed) <= IN_FLIGHT * mean
         with pytest.raises(BudgetSpent):
@@ -100,9 +103,9 @@ def test_time_stops_a_run_whose_requests_only_wait(problems, unlimited, tmp_path
         with pytest.raises(BudgetSpent, match=r"all of 0.02 minutes.*raise budget.minutes"):
             build(recipe_for(tmp_path, path, server.url, "budget.minutes=0.02"), out, workers=2)
         assert 1.2 <= time.monotonic() - began < 10
-    with ScriptedServer(answers(table), latency=2.0) as server:
+    with ScriptedServer(answers(table), latency=0.4) as server:
         with pytest.raises(BudgetSpent):
-            build(recipe_for(tmp_path, path, server.url, "budget.minutes=0.06"), out, workers=2)
+            build(recipe_for(tmp_path, path, server.url, "budget.minutes=0.07"), out, workers=2)
         asked = server.stats().received
         recipe = recipe_for(tmp_path, path, server.url)
         assert 0 < asked < CALLS
@@ -131,6 +134,24 @@ def test_failed_attempts_count_as_requests(problems, tmp_path):
         spent = paid(out, recipe_for(tmp_path, path, server.url))
         assert server.stats().received == spent.requests == 60
         assert spent.replies < 60
+
+
+@pytest.mark.parametrize("limit", ["requests=1", "requests=3"])
+def test_a_request_that_reaches_nobody_is_not_spent(limit, problems, tmp_path):
+    path, table = problems
+    out = tmp_path / "run"
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # taken, and nobody listens
+        recipe = recipe_for(tmp_path, path, f"http://127.0.0.1:{nobody.getsockname()[1]}/v1", f"budget.{limit}")
+        with pytest.raises(EndpointError, match="has not answered for"):
+            build(recipe, out, workers=2, wait_for_endpoint=0.5)
+    assert paid(out, recipe).requests == 0
+    with ScriptedServer(answers(table)) as server:
+        allowed = int(limit[-1])
+        recipe = recipe_for(tmp_path, path, server.url, f"budget.{limit}")
+        with pytest.raises(BudgetSpent, match=f"{allowed} of {allowed} requests"):
+            build(recipe, out, workers=2)
+        assert server.stats().received == paid(out, recipe).requests == allowed
 
 
 def test_a_limit_on_tokens_cannot_be_held_where_nobody_counts_them(problems, tmp_path):

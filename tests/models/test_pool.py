@@ -10,9 +10,9 @@ import pytest
 
 from tracemill.errors import EndpointError
 from tracemill.models.breaker import IN_A_ROW, UNREACHABLE_IN_A_ROW, Breaker
-from tracemill.models.door import same_model
 from tracemill.models.http import HttpError, Server
 from tracemill.models.metrics import queue_of
+from tracemill.models.outcomes import same_model
 from tracemill.models.pace import START, Pace
 from tracemill.models.pool import GateClosed, Lane, Pool
 from tracemill.models.replies import Unreadable, parsed, read_told

@@ -224,3 +224,15 @@ def test_what_goes_on_with_rows_is_called_refine(fresh, tmp_path):
     assert check.problems == ["nothing is published yet; `tracemill refine` goes on"]
     with pytest.raises(UsageError, match="`tracemill refine` goes on"):
         tm.remove(out, uuids=["someone"])
+
+
+def test_rows_of_another_set_do_not_take_the_place_of_what_is_there(tmp_path):
+    for name in ("one", "two"):
+        write_lines(tmp_path / name / f"{name}.jsonl", rows("math", 4, seed=len(name) + ord(name[0])))
+    refined(tmp_path / "one", tmp_path / "run", engine=InlineEngine())
+    before = published(tmp_path / "run")
+    with pytest.raises(UsageError, match=r"made of 'one\.jsonl' and has no file in common with .*'two\.jsonl'"):
+        refined(tmp_path / "two", tmp_path / "run", engine=InlineEngine())
+    assert published(tmp_path / "run") == before
+    (tmp_path / "one" / "one.jsonl").rename(tmp_path / "one" / "other.jsonl")
+    refined(tmp_path / "one", tmp_path / "run", engine=InlineEngine())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from hashlib import sha256
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ import pytest
 
 import tracemill as tm
 from rows import rows, write_lines
-from tracemill.errors import UsageError
+from tracemill.errors import DataError, UsageError
 from tracemill.schema import V1_SCHEMA
 
 FLIPS = """
@@ -28,12 +29,12 @@ whole = (place / "whole.arrow").read_bytes()
 file, broken = place / "flipped.arrow", 0
 lines = place / "rows.jsonl"
 gone = ["00000000-0000-4000-8000-000000000000"]
-for number, at in enumerate(range(40, len(whole), len(whole) // 400)):
+for number, at in enumerate(range(40, len(whole), len(whole) // 200)):
     spoiled = bytearray(whole)
     spoiled[at] ^= 1 << number % 8
     file.write_bytes(spoiled)
     calls = [lambda: [list(raw_rows(piece)) for shard in find(file) for piece in pieces(shard)]]
-    if number % 16 == 0:
+    if number % 20 == 0:
         calls.append(lambda: tm.restore(file, {"lmsys": place / "source.jsonl"}, place / f"data-{number}"))
         calls.append(lambda: tm.restore(place / "rows.jsonl", {"lmsys": file}, place / f"source-{number}"))
         calls.append(lambda: tm.remove(file, uuids=gone, out=place / f"removed-{number}"))
@@ -72,7 +73,7 @@ def test_no_flipped_bit_of_an_arrow_file_ends_the_process(tmp_path, lmsys):
     write_lines(tmp_path / "rows.jsonl", held)
     done = subprocess.run([sys.executable, "-c", FLIPS, str(tmp_path)], capture_output=True, text=True)
     assert (done.returncode, done.stderr[-2000:]) == (0, "")
-    assert int(done.stdout) > 50
+    assert int(done.stdout) > 25
 
 
 @pytest.mark.parametrize("index", ["²", "9" * 5000, "٣", "-1", 10**30, True, 1.0, None])
@@ -131,3 +132,42 @@ def test_a_broken_line_of_a_list_of_uuids_is_told(tmp_path):
     report = tm.restore(tmp_path / "list.jsonl", {"mine": tmp_path / "math.jsonl"}, tmp_path / "out")
     assert (report.kept, report.unreadable, report.ok) == (3, 2, False)
     assert [told.partition(": ")[0] for told in report.unreadable_at] == ["list.jsonl:line 2", "list.jsonl:line 4"]
+
+
+@pytest.mark.parametrize("spoil", ["gone", "cut", "flipped"])
+def test_a_restored_file_that_changed_is_not_vouched_for(spoil, tmp_path, lmsys):
+    for split in ("chat", "math"):
+        write_lines(tmp_path / "v1" / f"{split}.jsonl", withheld(4))
+    tm.restore(tmp_path / "v1", lmsys, tmp_path / "out")
+    assert tm.validate(tmp_path / "out", workers=0).finding("file_differs") is None
+    file = tmp_path / "out" / "data" / "math.jsonl"
+    told = {f["path"]: f for f in json.loads((tmp_path / "out" / "restored.json").read_text())["files"]}
+    assert sorted(told) == ["data/chat.jsonl", "data/math.jsonl", "restored-keys.parquet"]
+    held = file.read_bytes()
+    assert told["data/math.jsonl"]["bytes"] == len(held)
+    assert told["data/math.jsonl"]["sha256"] == sha256(held).hexdigest()
+    if spoil == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(held[:-1] if spoil == "cut" else held.replace(b"Hello 2", b"Hello 7"))
+    if spoil != "flipped":
+        with pytest.raises(DataError, match=r"math.jsonl: it .*restored.json says .* bytes"):
+            tm.restore(tmp_path / "v1", lmsys, tmp_path / "out")
+    finding = tm.validate(tmp_path / "out", workers=0).finding("file_differs")
+    assert finding is not None
+    assert (finding.count, finding.examples[0]["place"], finding.over) == (1, "data/math.jsonl", True)
+
+
+def test_nothing_is_written_into_what_is_read(tmp_path, lmsys):
+    write_lines(tmp_path / "v1" / "chat.jsonl", withheld(2))
+    recipe = tm.Recipe.model_validate({"name": "a", "license": "cc-by-4.0", "prompts": [{"rows": "-", "name": "n"}]})
+    for out in (tmp_path / "v1", tmp_path / "v1" / "deep" / "out"):
+        with pytest.raises(UsageError, match="v1, which is read"):
+            tm.restore(tmp_path / "v1", lmsys, out)
+        with pytest.raises(UsageError, match="v1, which is read"):
+            tm.refine(tmp_path / "v1", recipe, out)
+        with pytest.raises(UsageError, match="v1, which is read"):
+            tm.remove(tmp_path / "v1", uuids=[rows("chat", 1)[0]["uuid"]], out=out)
+    with pytest.raises(UsageError, match="v1, which is read"):
+        tm.restore(tmp_path / "source.jsonl", {"mine": tmp_path / "v1"}, tmp_path / "v1" / "out")
+    assert [p.name for p in (tmp_path / "v1").iterdir()] == ["chat.jsonl"]

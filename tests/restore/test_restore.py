@@ -262,7 +262,7 @@ def test_a_list_that_is_found_whole_is_ok_and_a_changed_row_is_told(tmp_path):
 
 def test_a_directory_that_is_not_empty_and_a_source_that_is_not_there_are_refused(data, sources, tmp_path):
     with pytest.raises(UsageError, match="not empty"):
-        tm.restore(data, sources, data)
+        tm.restore(data, sources, tmp_path)
     with pytest.raises(UsageError, match="neither a directory"):
         tm.restore(data, {"taco": tmp_path / "absent"}, tmp_path / "out")
     with pytest.raises(UsageError, match="NAME=PATH"):

@@ -21,6 +21,7 @@ def test_numbers_are_summed_over_all_processes(tmp_path):
 def test_who_takes_the_place_of_a_dead_one_goes_on_from_its_numbers(tmp_path):
     FlightRecorder(tmp_path, 0).set(3, 10, 7, 700, 0.5)
     heir = FlightRecorder(tmp_path, 0)
+    assert heir.all() == Flown(0, 10, 7, 700, 0.5), "what it had in flight will not come"
     heir.set(1, 1, 0, 0, 0.0)
     assert heir.all() == Flown(1, 11, 7, 700, 0.5)
 

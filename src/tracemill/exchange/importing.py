@@ -18,8 +18,8 @@ from tracemill.exchange.shelf import Offer, Shelf
 from tracemill.gather.spool import open_spool
 from tracemill.legible import quoted
 from tracemill.mill import check_place
-from tracemill.models.door import same_model
 from tracemill.models.masking import Mask
+from tracemill.models.outcomes import same_model
 from tracemill.models.replies import Unreadable, finish_reason, parsed, read_reply, usage
 from tracemill.models.wire import Failure, Reply, Request
 from tracemill.plan import Plan

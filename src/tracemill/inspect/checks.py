@@ -24,7 +24,9 @@ def _row(level: Level, meaning: str) -> Check:
 
 CHECKS: dict[str, Check] = {
     "file_unreadable": Check("error", "file", "the file is damaged or cut short, or is no data"),
-    "file_differs": Check("error", "file", "the file has not the length or sha256 that the manifest says"),
+    "file_differs": Check(
+        "error", "file", "the file has not the length or sha256 that the manifest, or restored.json, says"
+    ),
     "file_empty": Check("error", "file", "the file holds no row"),
     "file_stray": Check("warning", "file", "the file belongs to no split of the card, or to no language"),
     "types_differ": Check("warning", "file", "a column has another type here than in most shards"),

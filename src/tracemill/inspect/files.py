@@ -135,7 +135,7 @@ def _manifest(shards: Sequence[Shard], tally: Tally, every: bool, fs: Fs) -> Non
             name = place.relative_to(root).as_posix()
             entry = (by_root[root] or {}).get(name)
             if by_root[root] is not None and entry is None and name.startswith("data/"):
-                _add(tally, "file_differs", [shard], "the manifest beside it does not name it")
+                _add(tally, "file_differs", [shard], "the list of files beside it does not name it")
             if entry is not None and (differs := _differs(place, entry, fs)):
                 _add(tally, "file_differs", [shard], differs)
     seen = {shard.path.absolute() for shard in shards}
@@ -145,7 +145,9 @@ def _manifest(shards: Sequence[Shard], tally: Tally, every: bool, fs: Fs) -> Non
             if name.startswith("data/") and root / name not in seen and not (root / name).exists():
                 split = str(entry.get("split", ""))
                 if every or split in splits:
-                    tally.found("file_differs", split, 1, [(-1, 0, "", name, "the manifest names it; it is not there")])
+                    tally.found(
+                        "file_differs", split, 1, [(-1, 0, "", name, "the list of files names it; it is not there")]
+                    )
 
 
 def _listed(root: Path, fs: Fs) -> tuple[dict[str, dict[str, Any]] | None, str]:
@@ -166,7 +168,7 @@ def _listed(root: Path, fs: Fs) -> tuple[dict[str, dict[str, Any]] | None, str]:
 def _differs(path: Path, entry: dict[str, Any], fs: Fs) -> str | None:
     size = path.stat().st_size
     if size != entry.get("bytes"):
-        return f"it has {size:,} bytes, the manifest says {entry.get('bytes')}"
+        return f"it has {size:,} bytes, the list of files says {entry.get('bytes')}"
     if file_sha256(path, fs) != entry.get("sha256"):
-        return "it has not the sha256 that the manifest says"
+        return "it has not the sha256 that the list of files says"
     return None

@@ -256,4 +256,3 @@ class Budget:
         minutes = self.limits.minutes
         if minutes is not None and time.time() - self._began >= minutes * 60:
             raise BudgetSpent("minutes", f"all of {minutes:g} minutes")
-

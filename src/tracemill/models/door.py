@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any, Literal
 
 from tracemill.errors import EndpointError, TracemillError
 from tracemill.models.budget import Budget
-from tracemill.models.outcomes import EVIDENCE_BYTES, MEANINGS, kind_of, said_by
+from tracemill.models.outcomes import EVIDENCE_BYTES, MEANINGS, kind_of, said_by, same_model
 from tracemill.models.pool import GateClosed, Lane, Pool
 from tracemill.models.replies import Unreadable, finish_reason, parsed, read_told, usage
 from tracemill.models.wire import Failure, Raw, Reply, Request, TransportError
@@ -36,11 +35,6 @@ RETRY_SHARE, RETRIES_AT_ONCE, RETRIES_A_SECOND = 0.2, 10, 20.0
 WATCHED, FEWEST, TOO_MANY = 1000, 50, 0.2
 """A run stops when more than 20 % of the last 1,000 requests failed for the endpoint's sake, judged from 50 on."""
 NOT_THE_ENDPOINT = frozenset({"refused", "denied", "too_long"})
-
-_TAIL = re.compile(
-    r"([-@:._](\d{4}-?\d\d-?\d\d|\d{4}|fp8|fp4|nvfp4|mxfp4|bf16|fp16|int[48]|[468]bit|awq|gptq|gguf|q\d\w*|latest|free))+"
-)
-"""What a server may add to a model's name without making another model of it."""
 
 Mode = Literal["ask", "replay"]
 
@@ -382,16 +376,6 @@ class Door:
                 f"teacher {request.teacher!r} failed {bad} of the last {len(self._recent)} requests, lately as "
                 f"{kind!r}: {detail[:300]}\nNothing is lost; when it answers again, the same command goes on."
             )
-
-
-def same_model(asked: str, told: str, accepted: Sequence[str] = ()) -> bool:
-    """Whether a reply's model is the one that was asked for: by name, by the last part of its path, without regard to
-    case, or with a date or a quantisation after it ("gpt-4o" answers as "gpt-4o-2024-08-06").
-    """
-    if not told or told in accepted:
-        return True
-    wanted, got = (name.rstrip("/").rpartition("/")[2].casefold() for name in (asked, told))
-    return got == wanted or (got.startswith(wanted) and bool(_TAIL.fullmatch(got[len(wanted) :])))
 
 
 def _failure(request: Request, entries: Sequence[Entry]) -> Failure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tracemill.models.wire import Raw
@@ -61,6 +62,11 @@ _NO_MODEL = re.compile(
 )
 _NO_MODEL_FIRST = re.compile(rb"model_not_found|(?:not found|no such|unknown|invalid)[^.]{0,20}model", re.I)
 
+_TAIL = re.compile(
+    r"([-@:._](\d{4}-?\d\d-?\d\d|\d{4}|fp8|fp4|nvfp4|mxfp4|bf16|fp16|int[48]|[468]bit|awq|gptq|gguf|q\d\w*|latest|free))+"
+)
+"""What a server may add to a model's name without making another model of it."""
+
 
 def kind_of(raw: Raw) -> str:
     """The kind of a whole response, by its status and for some by what its body says. "reply" for any 200."""
@@ -90,3 +96,13 @@ def said_by(raw: Raw) -> str:
     if raw.location:
         told += f" to {raw.location} (redirects are not followed)"
     return f"{told}: {raw.body[:EVIDENCE_BYTES].decode(errors='replace')}"
+
+
+def same_model(asked: str, told: str, accepted: Sequence[str] = ()) -> bool:
+    """Whether a reply's model is the one that was asked for: by name, by the last part of its path, without regard to
+    case, or with a date or a quantisation after it ("gpt-4o" answers as "gpt-4o-2024-08-06").
+    """
+    if not told or told in accepted:
+        return True
+    wanted, got = (name.rstrip("/").rpartition("/")[2].casefold() for name in (asked, told))
+    return got == wanted or (got.startswith(wanted) and bool(_TAIL.fullmatch(got[len(wanted) :])))

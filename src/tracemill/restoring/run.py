@@ -15,38 +15,41 @@ from typing import Any
 import pyarrow as pa
 
 from tracemill import identity
-from tracemill.errors import DataError, DiskError, UsageError
+from tracemill.errors import DiskError, UsageError
 from tracemill.legible import how_many, quoted
 from tracemill.reading.dataset import located
 from tracemill.reading.filters import Wanted, pick_splits
 from tracemill.reading.hub import is_hub_id
 from tracemill.reading.pieces import pieces
 from tracemill.reading.raw import raw_batches, raw_rows
-from tracemill.reading.shards import Shard, refuse_inside, split_of
+from tracemill.reading.shards import Shard, refuse_inside
 from tracemill.restoring import by_uuid
 from tracemill.restoring.index import FOUND, STATES, Index
 from tracemill.restoring.keys import BY_HASH, QUESTIONS, SOURCES, Key, text_of
 from tracemill.restoring.placeholders import SPLITS, question_and_answer
 from tracemill.restoring.writing import (
     KEPT,
+    KEYS,
+    RECORD,
     WITHHELD,
     Unreadable,
     Writers,
+    check_there,
     line_rows,
+    measured,
     patched_lines,
     patched_tables,
     withheld_keys,
+    written_files,
 )
 from tracemill.storage.fs import REAL, Fs
 from tracemill.storage.lock import RunLock
-from tracemill.storage.parquet import ParquetFile, file_sha256, read_batches
+from tracemill.storage.parquet import ParquetFile, read_batches
 
-RECORD = "restored.json"
 ASKED = ".restored-from"
 """Beside the record: what was asked for, so that the same call finds its work done."""
 SCRATCH = ".restoring"
 """What is not yet done lies in it, and the lock."""
-KEYS = "restored-keys.parquet"
 KEYS_SCHEMA = pa.schema([(name, pa.string()) for name in ("source", "key", "state", "sha256")])
 COLUMNS = ("messages", "metadata")
 RECORD_ROWS = 10_000
@@ -186,7 +189,7 @@ def _made(
         report = _restored(shards, given, place, pins, fs)
         told = report.to_json() | {"sources": {name: _files(found, fs) for name, found in given.items()}}
         del told["out"]
-        told["files"] = _written(place, fs)
+        told["files"] = written_files(place, fs)
         fs.replace(place / ASKED, asked)
         fs.replace(place / RECORD, json.dumps(told, indent=1, sort_keys=True).encode())
     except BaseException:
@@ -221,37 +224,11 @@ def _done(place: Path, asked: bytes, fs: Fs) -> RestoreReport | None:
     held = set(fs.names(place)) if place.is_dir() else set()
     if RECORD in held and ASKED in held and fs.read(place / ASKED) == asked:
         told = json.loads(fs.read(place / RECORD))
-        _check_there(place, told.get("files", []))
+        check_there(place, told.get("files", []))
         return RestoreReport(place, **{name: told[name] for name in TOLD if name in told})
     if RECORD in held or (held and SCRATCH not in held) or (place.exists() and not place.is_dir()):
         raise UsageError(f"{place} is not empty; name a new directory for the restored data")
     return None
-
-
-def _written(place: Path, fs: Fs) -> list[dict[str, Any]]:
-    """Each file of the restored dataset, so that damage to it can be seen; in the form of a manifest's entries."""
-    held = [place / where / name for where in (KEPT, WITHHELD) for name in sorted(fs.names(place / where))]
-    return [
-        {"path": path.relative_to(place).as_posix(), "split": split_of(path, place), **_measured(path, fs)}
-        for path in (*held, place / KEYS)
-    ]
-
-
-def _measured(path: Path, fs: Fs) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size, "sha256": file_sha256(path, fs)}
-
-
-def _check_there(place: Path, files: list[dict[str, Any]]) -> None:
-    """Raise DataError where a file that was written is gone or cut; `validate` compares the hashes too."""
-    for told in files:
-        path = place / told["path"]
-        size = path.stat().st_size if path.is_file() else None
-        if size != told["bytes"]:
-            seen = "it is not there" if size is None else f"it has {size:,} bytes"
-            raise DataError(
-                f"{path}: {seen}, and {RECORD} says {told['bytes']:,} bytes; the restored dataset was changed since it was"
-                f" written: remove {place} and call again, or name a new directory"
-            )
 
 
 def _clear(place: Path, fs: Fs) -> None:
@@ -396,6 +373,6 @@ def _files(shards: list[Shard], fs: Fs) -> list[dict[str, Any]]:
     return [
         {"name": shard.name, "dataset": shard.remote[0], "commit": shard.remote[1]}
         if shard.remote
-        else {"name": shard.name, **_measured(shard.path, fs)}
+        else {"name": shard.name, **measured(shard.path, fs)}
         for shard in shards
     ]

@@ -13,20 +13,22 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tracemill.errors import UsageError
+from tracemill.errors import DataError, UsageError
 from tracemill.legible import one_line
 from tracemill.reading.batch import Piece
 from tracemill.reading.json_lines import byte_lines, unit_of
 from tracemill.reading.raw import raw_batches
+from tracemill.reading.shards import split_of
 from tracemill.reading.withheld import as_text, withheld_rows
 from tracemill.restoring.keys import Key, key_of
 from tracemill.restoring.placeholders import FIELD, filled, is_for_rl, placeholder_key
 from tracemill.storage.fs import Fs
-from tracemill.storage.parquet import ParquetFile
+from tracemill.storage.parquet import ParquetFile, file_sha256
 
 Look = Callable[[Key | None], tuple[str | None, str | None]]
 """(text, sha256) of a prompt; None for both where it was not found."""
 KEPT, WITHHELD = "data", "withheld"
+RECORD, KEYS = "restored.json", "restored-keys.parquet"
 TOLD = 5
 """Of lines that are no rows, so many are named."""
 TEXT = (pa.string(), pa.large_string())
@@ -97,6 +99,33 @@ class Writers:
             self.fs.mkdir(out / where)
             self.fs.rename(self.scratch / f"{number}.jsonl", out / where / name)
         return self.kept
+
+
+def written_files(place: Path, fs: Fs) -> list[dict[str, Any]]:
+    """Each file of the restored dataset, so that damage to it can be seen; in the form of a manifest's entries."""
+    held = [place / where / name for where in (KEPT, WITHHELD) for name in sorted(fs.names(place / where))]
+    return [
+        {"path": path.relative_to(place).as_posix(), "split": split_of(path, place), **measured(path, fs)}
+        for path in (*held, place / KEYS)
+    ]
+
+
+def measured(path: Path, fs: Fs) -> dict[str, Any]:
+    """Bytes and sha256 of a file."""
+    return {"bytes": path.stat().st_size, "sha256": file_sha256(path, fs)}
+
+
+def check_there(place: Path, files: list[dict[str, Any]]) -> None:
+    """Raise DataError where a file that was written is gone or cut; `validate` compares the hashes too."""
+    for told in files:
+        path = place / told["path"]
+        size = path.stat().st_size if path.is_file() else None
+        if size != told["bytes"]:
+            seen = "it is not there" if size is None else f"it has {size:,} bytes"
+            raise DataError(
+                f"{path}: {seen}, and {RECORD} says {told['bytes']:,} bytes; the restored dataset was changed since it was"
+                f" written: remove {place} and call again, or name a new directory"
+            )
 
 
 def patched_tables(piece: Piece, look: Look, writers: Writers) -> int:

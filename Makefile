@@ -19,7 +19,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m alone $(TESTS)
-	$(BIN)/python -m pytest -n 4 -m 'not alone and not storm and not bench' $(TESTS)
+	$(BIN)/python -m pytest -n 5 --dist worksteal -m 'not alone and not storm and not bench' $(TESTS)
 
 storm: $(VENV)/.dev
 	EXAMPLES=long $(BIN)/python -m pytest -m storm -s $(TESTS)

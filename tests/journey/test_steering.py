@@ -109,6 +109,7 @@ def comes_back(folder, prompts, latency, outage):
     return before, defaultdict(int, Counter(int(t - up) for t in sent if t >= up))
 
 
+@pytest.mark.storm
 def test_after_an_outage_the_rate_comes_back(tmp_path):
     before, after = comes_back(tmp_path, 1200, 0.1, 3)
     assert max(after[second] for second in range(6)) > 0.5 * before

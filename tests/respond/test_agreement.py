@@ -109,7 +109,7 @@ def test_which_samples_are_asked_follows_from_what_they_say_alone(rights, agree,
     assert rounds.needed == count or rounds.came[rounds.needed - 1]
 
 
-@pytest.mark.parametrize("ahead", [0, 2])
+@pytest.mark.parametrize("ahead", [0, pytest.param(2, marks=pytest.mark.storm)])
 def test_the_same_bytes_at_any_order_of_arrival_and_any_number_of_workers(tmp_path, ahead):
     seen = []
     for number, workers in enumerate((1, 2, 2)):
